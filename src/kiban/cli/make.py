@@ -1,0 +1,54 @@
+"""`kiban make`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from kiban.engines.local import LocalEngine
+from kiban.kit.store import Store
+from kiban.make.runner import make as make_recipe
+from kiban.make.stage import StageFailed
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--only", metavar="STAGE", help="Make this stage alone.")
+@click.option("--from", "start", metavar="STAGE", help="Make this stage and the ones after it.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value of the recipe; repeatable.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be made and why, and make nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.pass_obj
+def make(
+    store_root: Path,
+    recipe: Path,
+    only: str | None,
+    start: str | None,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Make everything RECIPE describes, reusing what is already there."""
+    store = Store(store_root)
+    try:
+        report = make_recipe(recipe, store, LocalEngine(), overrides=overrides, only=only, start=start, dry_run=dry_run)
+    except StageFailed as failed:
+        return failed.exit_code
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+        return 0
+    mark = {"make": "+" if dry_run else "✓", "keep": "=", "skip": "-"}
+    for step in report["steps"]:
+        click.echo(f"{mark[step['action']]} {step['stage']:<11} {step['digest'][:12]}  {step['why']}")
+    card = report["artifacts"].get("card")
+    if card and not dry_run:
+        click.echo(f"\ncard:  {card['path']}/card.html\nserve: kiban serve {report['recipe']}/model")
+    return 0

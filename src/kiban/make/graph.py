@@ -1,0 +1,139 @@
+"""The stage graph: a recipe resolved to what must be made, each artifact's digest known before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kiban.kit.differences import differences
+from kiban.kit.errors import BadInput, Refused
+from kiban.kit.manifest import InputRef
+from kiban.kit.store import FingerprintCache, Spec, Store
+from kiban.make.corpus.sources import fingerprint_source
+from kiban.make.model.base import fingerprint_base
+from kiban.make.recipe import Recipe, TokenizerConfig
+
+# The version of a stage's code: raise it when the same input would give another result.
+STAGE_VERSIONS = {"base": "1", "corpus": "1", "tokenizer": "1", "model": "1", "evaluation": "1", "card": "1"}
+KINDS = {
+    "base": "model",
+    "corpus": "corpus",
+    "tokenizer": "tokenizer",
+    "model": "model",
+    "evaluation": "evaluation",
+    "card": "card",
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One stage of a recipe and the artifacts it reads."""
+
+    stage: str
+    spec: Spec
+    inputs: Mapping[str, str]  # role -> digest of an artifact of this recipe
+
+
+def build_graph(recipe: Recipe, base_folder: Path, store: Store) -> list[Node]:
+    """Every stage of `recipe` in the order it can be made.
+
+    Raises:
+        BadInput: a source, base model or task file that is not there.
+        Refused: a source that is not cleared for training.
+    """
+    for source in recipe.corpus.sources:
+        if "train" not in source.uses:
+            raise Refused(
+                f"source {source.name!r} of {source.owner} is not cleared for training (uses: {', '.join(source.uses)})",
+                hint="ask the owner, or take it out of the recipe",
+            )
+    cache = FingerprintCache(store)
+    try:
+        builder = _Builder(recipe, base_folder, cache)
+        return builder.nodes()
+    finally:
+        cache.close()
+
+
+class _Builder:
+    def __init__(self, recipe: Recipe, base_folder: Path, cache: FingerprintCache) -> None:
+        self.recipe, self.base_folder, self.cache = recipe, base_folder, cache
+        self.made: dict[str, Node] = {}
+
+    def nodes(self) -> list[Node]:
+        recipe = self.recipe
+        corpus = recipe.corpus.model_dump(mode="json")
+        for source in corpus["sources"]:
+            del source["path"]  # the content decides, not where it lies; its fingerprint is an input
+        sources = {
+            f"source:{source.name}": InputRef(
+                kind="external", digest=fingerprint_source(source, self.base_folder, self.cache)
+            )
+            for source in recipe.corpus.sources
+        }
+        self._add("corpus", corpus, (), sources)
+        # How often progress is saved does not change the weights, so it does not name them.
+        training = recipe.training.model_dump(mode="json", exclude={"checkpoint_every_seconds"})
+        if recipe.model.base:
+            base = recipe.model.base.model_dump(mode="json", exclude={"model"})
+            fingerprint = fingerprint_base(recipe.model.base, self.base_folder, self.cache)
+            self._add("base", base, (), {"base": InputRef(kind="external", digest=fingerprint)})
+            self._add("tokenizer", {}, ("corpus", "base"))
+            self._add("model", training, ("corpus", "tokenizer", "base"))
+        else:
+            assert recipe.model.shape is not None
+            tokenizer = recipe.tokenizer or TokenizerConfig()
+            self._add("tokenizer", tokenizer.model_dump(mode="json"), ("corpus",))
+            shape = recipe.model.shape.model_dump(mode="json")
+            self._add("model", {"shape": shape, **training}, ("corpus", "tokenizer"))
+        tasks = {
+            f"task:{task.name}": InputRef(kind="external", digest=self._task_digest(task.path))
+            for task in recipe.evaluation.tasks
+        }
+        evaluated = ("corpus", "tokenizer", "model", *(("base",) if recipe.model.base else ()))
+        self._add("evaluation", recipe.evaluation.model_dump(mode="json"), evaluated, tasks)
+        self._add("card", {"name": recipe.name, **recipe.card.model_dump(mode="json")}, (*evaluated, "evaluation"))
+        return list(self.made.values())
+
+    def _add(
+        self,
+        stage: str,
+        config: dict[str, Any],
+        roles: tuple[str, ...],
+        external: Mapping[str, InputRef] | None = None,
+    ) -> None:
+        inputs = {role: InputRef(digest=self.made[role].spec.digest, kind=KINDS[role]) for role in roles} | dict(
+            external or {}
+        )
+        spec = Spec(KINDS[stage], stage, STAGE_VERSIONS[stage], config, inputs, self.recipe.seed)
+        self.made[stage] = Node(stage, spec, {role: self.made[role].spec.digest for role in roles})
+
+    def _task_digest(self, path: str) -> str:
+        file = self.base_folder / path
+        if not file.is_file():
+            raise BadInput("there is no such task file", where=str(file))
+        return self.cache.digest(file)
+
+
+def why(node: Node, store: Store, recipe_name: str) -> str:
+    """Why a stage has to run: what differs from what its name stood for last time."""
+    before_digest = store.names().get(f"{recipe_name}/{node.stage}")
+    before = store.get(before_digest) if before_digest else None
+    if before is None:
+        return "not made yet"
+    changes = []
+    if before.manifest.stage_version != node.spec.stage_version:
+        changes.append("kiban's code for it changed")
+    changes += [
+        f"{key}: {old} → {new}" for key, old, new in differences(before.manifest.config, dict(node.spec.config))
+    ]
+    for role, ref in node.spec.inputs.items():
+        known = before.manifest.inputs.get(role)
+        if known is None or known.digest != ref.digest:
+            changes.append(f"{role} changed" if known else f"{role} is new")
+    changes += [f"{role} is gone" for role in before.manifest.inputs if role not in node.spec.inputs]
+    if before.manifest.seed != node.spec.seed:
+        changes.append(f"seed: {before.manifest.seed} → {node.spec.seed}")
+    return "; ".join(changes) or "its artifact is gone"

@@ -1,0 +1,1 @@
+"""規律: evaluation, safety measurements, evidence, model card. Reads artifacts, writes artifacts."""

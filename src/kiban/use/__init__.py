@@ -1,0 +1,1 @@
+"""使う: serving (OpenAI-compatible) and chat."""
