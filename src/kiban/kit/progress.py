@@ -44,7 +44,7 @@ def _bar(title: str, total: float | None, unit: str, done: float) -> Iterator[Pr
         TextColumn("{task.fields[note]}", style="dim"),
     ]
     with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=4) as bars:
-        task = bars.add_task(title, total=total, completed=done, amount="", note="")
+        task = bars.add_task(title, total=total, completed=int(done), amount="", note="")
         started = time.monotonic()
 
         class Bar:

@@ -46,7 +46,7 @@ def build_graph(recipe: Recipe, base_folder: Path, store: Store) -> list[Node]:
     for source in recipe.corpus.sources:
         if "train" not in source.uses:
             raise Refused(
-                f"source {source.name!r} of {source.owner} is not cleared for training (uses: {', '.join(source.uses)})",
+                f"source {source.name!r} is not cleared for training (its owner allows: {', '.join(source.uses)})",
                 hint="ask the owner, or take it out of the recipe",
             )
     cache = FingerprintCache(store)
