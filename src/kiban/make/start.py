@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiban.kit.errors import BadInput
-from kiban.make.corpus.sources import SUFFIXES
+from kiban.make.corpus.sources import SourceFile, find_files
+from kiban.make.recipe import Source
 
 TEMPLATE = """\
 # yaml-language-server: $schema=recipe.schema.json
 # {name} のレシピ / a recipe. 実行 / run:  kiban make {file}
-name: {name}
+name: "{name}"
 seed: 1
 
 corpus:
@@ -72,11 +73,11 @@ def starter_recipe(
     """
     if not folder.is_dir():
         raise BadInput("there is no such folder", where=str(folder))
-    sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file() and SUFFIXES & set(file.suffixes)]
-    if not sizes:
-        raise BadInput("no file in it is of a kind that kiban reads", where=str(folder), hint="see docs/corpus.md")
-    text_bytes = sum(sizes)
-    tokens = max(200_000, 4 * text_bytes // 4)  # Japanese UTF-8: about 4-5 bytes per token
+    source = Source(
+        name=folder.name or "documents", path=str(folder.absolute()), owner=owner, licence=licence, uses=("train",)
+    )
+    text_bytes = sum(file.bytes for file in find_files(source, folder) if isinstance(file, SourceFile))
+    tokens = max(200_000, 4 * text_bytes // 4)  # four epochs; Japanese UTF-8 has about 4 bytes per token
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in folder.name).strip("-")
     name = name or "model"
     if base:
@@ -92,7 +93,7 @@ def starter_recipe(
     return TEMPLATE.format(
         name=name,
         file=recipe_path.name,
-        source=quoted(folder.name),
+        source=quoted(source.name),
         path=quoted(path),
         owner=quoted(owner),
         licence=quoted(licence),
