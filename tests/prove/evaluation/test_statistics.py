@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiban.prove.evaluation.statistics import DocumentBootstrap, mcnemar_p, wilson_interval
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [  # Newcombe (1998), table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_intervals_are_the_published_ones(successes: int, trials: int, low: float, high: float) -> None:
+    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_wilson_intervals_hold_the_rate_and_mirror(successes: int, more: int) -> None:
+    trials = successes + more
+    low, high = wilson_interval(successes, trials)
+    assert 0 <= low <= successes / trials <= high <= 1
+    mirrored = wilson_interval(trials - successes, trials)
+    assert mirrored == pytest.approx((1 - high, 1 - low))
+
+
+def test_the_bootstrap_of_a_mean_agrees_with_the_normal_interval() -> None:
+    values = np.random.default_rng(0).normal(3.0, 1.0, 2_000)
+    value, (low, high) = DocumentBootstrap([1.0] * 2_000, 4_000, seed=1).ratio(values)
+    half = 1.96 * values.std(ddof=1) / math.sqrt(2_000)
+    assert value == pytest.approx(values.mean())
+    assert low == pytest.approx(values.mean() - half, abs=half * 0.12)
+    assert high == pytest.approx(values.mean() + half, abs=half * 0.12)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(2)
+    covered = 0
+    for seed in range(300):
+        sizes = generator.integers(50, 500, 80).astype(float)
+        numerators = sizes * generator.normal(2.0, 0.4, 80)
+        _, (low, high) = DocumentBootstrap(sizes, 400, seed).ratio(numerators)
+        covered += low <= 2.0 <= high
+    # 95% of 300 is 285; four standard deviations (3.8 each) below
+    assert covered >= 269
+
+
+def test_paired_differences_are_sharper_than_their_parts() -> None:
+    generator = np.random.default_rng(3)
+    sizes = np.full(60, 100.0)
+    theirs = generator.normal(200, 60, 60)
+    ours = theirs - 5 + generator.normal(0, 1, 60)
+    bootstrap = DocumentBootstrap(sizes, 2_000, 0)
+    value, (low, high) = bootstrap.difference(ours, theirs)
+    assert value == pytest.approx(float((ours - theirs).sum() / sizes.sum()))
+    assert low < value < high < 0
+    assert high - low < 0.1 * np.subtract(*reversed(bootstrap.ratio(ours)[1]))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "p"), [(0, 0, 1.0), (5, 5, 1.0), (0, 5, 0.0625), (5, 0, 0.0625), (1, 9, 0.021484375)]
+)
+def test_mcnemar_is_the_two_sided_binomial_test(ours: int, theirs: int, p: float) -> None:
+    assert mcnemar_p(ours, theirs) == pytest.approx(p)
