@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import click
 
 from kiban.kit.errors import BadInput
 from kiban.kit.files import write_atomically
-from kiban.kit.store import Artifact, Store
-from kiban.kit.units import format_bytes, format_energy, format_seconds
+from kiban.kit.store import DIGEST, Store
+from kiban.kit.units import format_bytes
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
@@ -26,9 +27,9 @@ def show(store_root: Path, reference: str | None, as_json: bool) -> None:
 
     REF is recipe/stage, a recipe's name, the first characters of a digest, or an artifact's folder.
     """
-    from kiban.cli import describe
+    from kiban.kit import describe
 
-    store = _open(store_root)
+    store = _open(store_root, *([reference] if reference else []))
     if reference is None:
         rows = describe.contents(store)
         if as_json:
@@ -47,17 +48,17 @@ def show(store_root: Path, reference: str | None, as_json: bool) -> None:
 @click.argument("reference", metavar="REF")
 @click.option("--format", "shape", type=click.Choice(["text", "mermaid", "svg"]), default="text", show_default=True)
 @click.option("--language", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the SVG.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write instead of stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write instead of stdout."
+)
 @as_json_option
 @click.pass_obj
-def lineage(
-    store_root: Path, reference: str, shape: str, language: Any, output: Path | None, as_json: bool
-) -> None:
+def lineage(store_root: Path, reference: str, shape: str, language: Any, output: Path | None, as_json: bool) -> None:
     """Show what REF was made from, down to the documents."""
     from kiban.kit.lineage import to_json, to_mermaid, to_text, trace
     from kiban.kit.lineage_svg import to_svg
 
-    store = _open(store_root)
+    store = _open(store_root, reference)
 
     def get(digest: str) -> Any:
         found = store.get(digest)
@@ -86,9 +87,9 @@ def lineage(
 @click.pass_obj
 def diff(store_root: Path, old: str, new: str, as_json: bool) -> None:
     """Show how artifact B differs from artifact A: configuration, inputs, code, environment, figures, files."""
-    from kiban.cli import describe
+    from kiban.kit import describe
 
-    store = _open(store_root)
+    store = _open(store_root, old)
     compared = describe.compare(store.find(old), store.find(new))
     if as_json:
         _print_json(compared)
@@ -103,25 +104,26 @@ def diff(store_root: Path, old: str, new: str, as_json: bool) -> None:
 def verify(store_root: Path, references: tuple[str, ...], as_json: bool) -> int:
     """Check every byte of the artifacts REF, or of all, against their manifests. Exits 2 when one is wrong."""
     from kiban.kit.progress import progress
+    from kiban.kit.verify import verify_artifact
 
-    store = _open(store_root)
+    store = _open(store_root, *references)
     with store.in_use():
-        artifacts = _chosen(store, references)
-        total = sum(_bytes(artifact) for artifact in artifacts)
-        bad: list[dict[str, str]] = []
-        with progress("verify", total, "bytes") as shown:
-            for artifact in artifacts:
-                for path in artifact.corrupted():
-                    state = "differs from its manifest" if (artifact.path / path).is_file() else "is missing"
-                    bad.append({"artifact": artifact.digest, "name": artifact.manifest.name, "path": path, "problem": state})
-                shown.advance(_bytes(artifact), artifact.manifest.name)
+        folders = [store.find(reference).path for reference in references] or _folders(store)
+        sizes = {folder: _bytes(folder) for folder in folders}
+        problems = []
+        with progress("verify", sum(sizes.values()), "bytes") as shown:
+            for folder, size in sizes.items():
+                problems += verify_artifact(folder)
+                shown.advance(size)
+    bad = [asdict(problem) for problem in problems]
     if as_json:
-        _print_json({"ok": not bad, "artifacts": len(artifacts), "bytes": total, "bad": bad})
+        _print_json({"ok": not bad, "artifacts": len(sizes), "bytes": sum(sizes.values()), "bad": bad})
     else:
         for each in bad:
             click.echo(f"{each['name']} {each['artifact'][:12]}: {each['path']} {each['problem']}")
         if not bad:
-            click.echo(f"{len(artifacts)} artifacts, {format_bytes(total)}: every byte as recorded")
+            count = f"{len(sizes)} artifact{'' if len(sizes) == 1 else 's'}"
+            click.echo(f"{count}, {format_bytes(sum(sizes.values()))}: every byte as recorded")
     return 2 if bad else 0
 
 
@@ -162,21 +164,23 @@ def gc(store_root: Path, dry_run: bool, partial_older_than: float, as_json: bool
     click.echo(f"{'would remove' if dry_run else 'removed'} {count}")
 
 
-def _open(root: Path) -> Store:
+def _open(root: Path, *references: str) -> Store:
     """The store at `root`. Looking into a store must not make one where there is none."""
     if not (root / "artifacts").is_dir():
-        raise BadInput("there is no store here", where=str(root), hint="give its folder: kiban --store FOLDER …")
+        sought = f"no artifact {references[0]!r}: " if references else ""
+        raise BadInput(
+            f"{sought}there is no store here", where=str(root), hint="give its folder: kiban --store FOLDER …"
+        )
     return Store(root)
 
 
-def _chosen(store: Store, references: tuple[str, ...]) -> list[Artifact]:
-    if not references:
-        return store.all()
-    return list({artifact.digest: artifact for artifact in map(store.find, references)}.values())
+def _folders(store: Store) -> list[Path]:
+    """Every artifact's folder, also of one whose manifest cannot be read."""
+    return sorted(path for path in (store.root / "artifacts").iterdir() if DIGEST.fullmatch(path.name))
 
 
-def _bytes(artifact: Artifact) -> int:
-    return sum(entry.bytes for entry in artifact.manifest.files)
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -59,13 +59,8 @@ def _corpus(stats: Mapping[str, Any], language: Language) -> str | None:
 
 
 def _tokenizer(stats: Mapping[str, Any], language: Language) -> str | None:
-    size, density = look_up(stats, "vocab_size"), look_up(stats, "characters_per_token")
-    if size is None:
-        return None
-    text = f"{'語彙 ' if language == 'ja' else 'vocabulary '}{size:,}"
-    if density is not None:
-        text += f"・{density:.2f}文字/トークン" if language == "ja" else f", {density:.2f} characters/token"
-    return text
+    size = look_up(stats, "vocab_size")
+    return None if size is None else f"{'語彙' if language == 'ja' else 'vocabulary'} {size:,}"
 
 
 def _model(stats: Mapping[str, Any], language: Language) -> str | None:

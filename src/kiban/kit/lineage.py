@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from kiban.kit.figures import headline
 from kiban.kit.manifest import InputRef, Manifest
+from kiban.kit.text import visible_line
 
 State = Literal["made", "missing", "external"]
 
@@ -76,9 +77,7 @@ def trace(root: Manifest, get: Callable[[str], Manifest | None]) -> Lineage:
 
 
 def _made(manifest: Manifest) -> LineageNode:
-    return LineageNode(
-        manifest.digest, manifest.digest, manifest.stage, manifest.name, manifest.kind, "made", manifest
-    )
+    return LineageNode(manifest.digest, manifest.digest, manifest.stage, manifest.name, manifest.kind, "made", manifest)
 
 
 def _input_node(role: str, ref: InputRef, get: Callable[[str], Manifest | None]) -> LineageNode:
@@ -126,7 +125,7 @@ def _line(node: LineageNode) -> str:
 
 def external_role(node: LineageNode) -> str:
     """The role an external input was given in the manifest: `source:manuals`, or `base`."""
-    return node.stage if node.name == node.stage else f"{node.stage}:{node.name}"
+    return visible_line(node.stage if node.name == node.stage else f"{node.stage}:{node.name}")
 
 
 # -- Mermaid ------------------------------------------------------------------------------------------------------
@@ -145,9 +144,7 @@ def to_mermaid(lineage: Lineage) -> str:
             rows.append(_mermaid_text(figure))
         label = "<br/>".join(rows)
         opening, closing = {"made": ("[", "]"), "external": ("([", "])"), "missing": ("[", "]")}[node.state]
-        lines.append(
-            f'  {ids[key]}{opening}"{label}"{closing}{":::missing" if node.state == "missing" else ""}'
-        )
+        lines.append(f'  {ids[key]}{opening}"{label}"{closing}{":::missing" if node.state == "missing" else ""}')
     lines += [f"  {ids[edge.source]} --> {ids[edge.target]}" for edge in lineage.edges]
     if any(node.state == "missing" for node in lineage.nodes.values()):
         lines.append("  classDef missing stroke-dasharray: 4 3")

@@ -7,6 +7,7 @@ Colours are CSS variables with light defaults, so a page that holds the drawing 
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from html import escape
 
 from kiban.kit.figures import Language, headline, stage_word
 from kiban.kit.lineage import Lineage, LineageNode
+from kiban.kit.text import visible_line, visible_text
 
 BOX_WIDTH = 248.0
 LINE_HEIGHT = 17.0
@@ -32,15 +34,16 @@ WORDS: Mapping[str, Mapping[Language, str]] = {
 }
 
 STYLE = """
-text{font-family:system-ui,-apple-system,"Hiragino Sans","Noto Sans JP","Noto Sans CJK JP","Yu Gothic",Meiryo,sans-serif;
-font-size:12.5px;fill:var(--ink,#1d2329)}
+text{font-family:system-ui,-apple-system,"Hiragino Sans","Noto Sans JP","Noto Sans CJK JP","Yu Gothic",Meiryo,
+sans-serif;font-size:12.5px;fill:var(--ink,#1d2329)}
 .stage{font-weight:600;font-size:13.5px}.quiet{fill:var(--quiet,#5c6670)}
-.digest{font-family:ui-monospace,"SF Mono",Consolas,"DejaVu Sans Mono",monospace;font-size:11.5px;fill:var(--quiet,#5c6670)}
+.digest{font-family:ui-monospace,"SF Mono",Consolas,"DejaVu Sans Mono",monospace;font-size:11.5px;
+fill:var(--quiet,#5c6670)}
 .box{fill:var(--paper,#fff);stroke:var(--line,#b9c1c9);stroke-width:1.2}
 .root{stroke:var(--accent,#1f5f8b);stroke-width:2}.external{fill:var(--tint,#f2f5f7)}
 .missing{stroke:var(--warn,#a8480f);stroke-dasharray:5 4}
-.edge{fill:none;stroke:var(--accent,#1f5f8b);stroke-width:1.5}.implied{stroke:var(--line,#b9c1c9);stroke-width:1.2}
-.tip{fill:var(--accent,#1f5f8b)}.implied-tip{fill:var(--line,#b9c1c9)}
+.edge{fill:none;stroke:var(--accent,#1f5f8b);stroke-width:1.5}.implied{stroke:var(--quiet,#5c6670);stroke-width:1;opacity:.45}
+.tip{fill:var(--accent,#1f5f8b)}.implied-tip{fill:var(--quiet,#5c6670)}
 """.replace("\n", "")
 
 
@@ -70,9 +73,10 @@ def to_svg(lineage: Lineage, language: Language = "en", *, embedded: bool = Fals
     name = lineage.nodes[lineage.root].name
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.1f} 0 {width:.1f} {height:.1f}" width="{width:.0f}" '
-        f'height="{height:.0f}" role="img" lang="{language}" aria-labelledby="{prefix}-title {prefix}-desc" class="lineage">',
-        f'<title id="{prefix}-title">{escape(WORDS["title"][language].format(name=name))}</title>',
-        f'<desc id="{prefix}-desc">{escape(_describe(lineage, language))}</desc>',
+        f'height="{height:.0f}" role="img" lang="{language}" class="lineage" '
+        f'aria-labelledby="{prefix}-title {prefix}-desc">',
+        f'<title id="{prefix}-title">{_escape(WORDS["title"][language].format(name=name))}</title>',
+        f'<desc id="{prefix}-desc">{_escape(_describe(lineage, language))}</desc>',
         f"<style>{_scoped(STYLE)}</style>",
         *[
             f'<marker id="{prefix}-{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
@@ -94,9 +98,7 @@ def _scoped(style: str) -> str:
     rules = []
     for rule in style.split("}")[:-1]:
         selectors, _, body = rule.partition("{")
-        rules.append(
-            ",".join(f".lineage {selector.strip()}" for selector in selectors.split(",")) + "{" + body + "}"
-        )
+        rules.append(",".join(f".lineage {selector.strip()}" for selector in selectors.split(",")) + "{" + body + "}")
     return "".join(rules)
 
 
@@ -108,9 +110,7 @@ class _Drawing:
         self._boxes(lineage)
         self._layers()
         self._dummies()
-        self.rows: list[list[_Item]] = [
-            [] for _ in range(max(item.layer for item in self.items.values()) + 1)
-        ]
+        self.rows: list[list[_Item]] = [[] for _ in range(max(item.layer for item in self.items.values()) + 1)]
         for item in self.items.values():
             self.rows[item.layer].append(item)
 
@@ -144,9 +144,7 @@ class _Drawing:
         while len(done) < len(self.items):
             for key in self.items:
                 if key not in done and done.issuperset(above[key]):
-                    self.items[key].layer = max(
-                        (self.items[each].layer + 1 for each in above[key]), default=0
-                    )
+                    self.items[key].layer = max((self.items[each].layer + 1 for each in above[key]), default=0)
                     done.add(key)
         for key, item in self.items.items():
             if not above[key] and below[key]:  # an input stands next to what it goes into, not at the far top
@@ -180,7 +178,7 @@ class _Drawing:
             top += height + BETWEEN_LAYERS
         for row in self.rows:
             self._settle(row, {})
-        for sweep in range(24):
+        for sweep in range(40):
             for row in self.rows if sweep % 2 else self.rows[::-1]:
                 self._settle(row, self._pulls(row))
 
@@ -190,7 +188,8 @@ class _Drawing:
         for sweep in range(12):
             down = sweep % 2 == 0
             for row in self.rows if down else self.rows[::-1]:
-                row.sort(key=lambda item: self._barycentre(item, down))
+                wanted = {item.key: self._barycentre(item, down) for item in row}
+                row.sort(key=lambda item: wanted[item.key])
             if (crossings := self._crossings()) < fewest:
                 best, fewest = [list(row) for row in self.rows], crossings
         self.rows = best
@@ -226,9 +225,10 @@ class _Drawing:
                 if item.key not in (upper, lower):
                     continue
                 other = self.items[lower if item.key == upper else upper]
-                # Boxes in line and straight passages read best; a passage bends before a box moves.
-                strength = {0: 1.0, 1: 0.2, 2: 4.0}[(item.source is not None) + (other.source is not None)]
-                strength *= 8 if len(item.nodes) == len(other.nodes) == 1 else 1
+                # Artifacts in line read best: a passage bends, and an outside input stands aside, before one moves.
+                soft = sum(each.source is not None or each.nodes[0].state == "external" for each in (item, other))
+                passage = item.source is not None and other.source is not None
+                strength = 2.0 if passage else {0: 20.0, 1: 0.02, 2: 0.02}[soft]
                 total, weight = total + strength * other.x, weight + strength
             if weight:
                 pulls[item.key] = (total / weight, weight)
@@ -237,7 +237,7 @@ class _Drawing:
     def _settle(self, row: list[_Item], pulls: Mapping[str, tuple[float, float]]) -> None:
         """Put a row's items as near to where they are pulled as their order and widths allow."""
         offsets = [0.0]
-        for left, right in zip(row, row[1:], strict=False):
+        for left, right in itertools.pairwise(row):
             offsets.append(offsets[-1] + (left.width + right.width) / 2 + BETWEEN_BOXES)
         blocks: list[list[float]] = []  # [weighted mean, weight, number of items]
         for item, offset in zip(row, offsets, strict=True):
@@ -245,9 +245,7 @@ class _Drawing:
             blocks.append([wanted - offset, weight, 1])
             while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
                 (mean, first, count), (other, second, more) = blocks[-2], blocks[-1]
-                blocks[-2:] = [
-                    [(mean * first + other * second) / (first + second), first + second, count + more]
-                ]
+                blocks[-2:] = [[(mean * first + other * second) / (first + second), first + second, count + more]]
         places = [block[0] for block in blocks for _ in range(int(block[2]))]
         for item, place, offset in zip(row, places, offsets, strict=True):
             item.x = place + offset
@@ -256,7 +254,8 @@ class _Drawing:
 
     def edge_paths(self, prefix: str) -> list[str]:
         """Edges that another path of edges implies are drawn quieter, and first, under the others."""
-        quiet, strong = [], []
+        quiet: list[str] = []
+        strong: list[str] = []
         for upper, lower in self.segments:
             start, end = self.items[upper], self.items[lower]
             source = start.source or start.key
@@ -277,10 +276,17 @@ class _Drawing:
 
     def _port(self, upper: str, lower: str) -> float:
         """Where on the top of a box an edge arrives: in the order the edges come from, around its middle."""
-        comers = sorted(
-            (each for each, into in self.segments if into == lower), key=lambda key: self.items[key].x
+        comers = sorted((each for each, into in self.segments if into == lower), key=lambda key: self.items[key].x)
+        target = self.items[lower]
+        middle = min(
+            range(len(comers)),
+            key=lambda index: (
+                self.items[comers[index]].source is not None,
+                abs(self.items[comers[index]].x - target.x),
+            ),
         )
-        return (comers.index(upper) - (len(comers) - 1) / 2) * min(34.0, BOX_WIDTH * 0.7 / len(comers))
+        furthest = max(middle, len(comers) - 1 - middle, 1)
+        return (comers.index(upper) - middle) * min(34.0, BOX_WIDTH * 0.42 / furthest)
 
     def _implied(self, source: str, target: str) -> bool:
         waiting = [lower for upper, lower in self.edges if upper == source and lower != target]
@@ -303,24 +309,21 @@ def _box(item: _Item, root: str, language: Language) -> str:
     first = item.nodes[0]
     classes = " ".join(["box", first.state, *(["root"] if first.key == root else [])])
     x, width = item.x - item.width / 2, item.width
-    rows = (
-        _external_rows(item.nodes, language) if first.state == "external" else _artifact_rows(first, language)
-    )
+    rows = _external_rows(item.nodes, language) if first.state == "external" else _artifact_rows(first, language)
     full = "\n".join(f"{node.name} {node.digest}" for node in item.nodes)
     parts = [
-        f'<g><title>{escape(full)}</title><rect class="{classes}" x="{x:.1f}" y="{item.top:.1f}" width="{width:.1f}" '
+        f'<g><title>{_escape(full)}</title><rect class="{classes}" x="{x:.1f}" y="{item.top:.1f}" width="{width:.1f}" '
         f'height="{item.height:.1f}" rx="7"/>'
     ]
     for index, (left, left_class, right, right_class) in enumerate(rows):
         y = item.top + BOX_PADDING + 9 + index * LINE_HEIGHT
         room = width - 2 * BOX_PADDING - (_text_width(right) + 10 if right else 0)
-        parts.append(
-            f'<text class="{left_class}" x="{x + BOX_PADDING:.1f}" y="{y:.1f}">{escape(_fit(left, room))}</text>'
-        )
+        text = _escape(_fit(visible_line(left), room))
+        parts.append(f'<text class="{left_class}" x="{x + BOX_PADDING:.1f}" y="{y:.1f}">{text}</text>')
         if right:
             parts.append(
                 f'<text class="{right_class}" x="{x + width - BOX_PADDING:.1f}" y="{y:.1f}" text-anchor="end">'
-                f"{escape(right)}</text>"
+                f"{_escape(right)}</text>"
             )
     return "".join(parts) + "</g>"
 
@@ -348,15 +351,19 @@ def _external_rows(nodes: list[LineageNode], language: Language) -> list[Row]:
     return rows
 
 
+def _escape(text: str) -> str:
+    return escape(visible_text(text))
+
+
 def _text_width(text: str) -> float:
-    """Pixels at 12.5 px, roughly: full-width characters are one em, others three fifths."""
-    return sum(12.5 if unicodedata.east_asian_width(char) in "WFA" else 7.5 for char in text)
+    """Pixels at 12.5 px, roughly: full-width characters are one em, others a little over half."""
+    return sum(12.5 if unicodedata.east_asian_width(char) in "WFA" else 6.9 for char in text)
 
 
 def _fit(text: str, room: float) -> str:
     if _text_width(text) <= room:
         return text
-    while text and _text_width(text) + 7.5 > room:
+    while text and _text_width(text) + 6.9 > room:
         text = text[:-1]
     return text + "…"
 

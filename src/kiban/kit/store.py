@@ -314,19 +314,31 @@ class FingerprintCache:
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS fingerprint (key TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID"
         )
+        self._unsaved: dict[str, str] = {}
+        self._saved = time.monotonic()
 
     def digest(self, path: Path) -> str:
         status = path.stat()
         key = canonical_json([str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino]).decode()
+        if key in self._unsaved:
+            return self._unsaved[key]
         row = self._connection.execute("SELECT sha256 FROM fingerprint WHERE key = ?", (key,)).fetchone()
         if row:
             return str(row[0])
         sha256 = digest_file(path)
         # A file written within the last two seconds may change again without its time stamp showing it.
         if time.time() - status.st_mtime > 2:
-            with self._connection:
-                self._connection.execute("INSERT OR REPLACE INTO fingerprint VALUES (?, ?)", (key, sha256))
+            self._unsaved[key] = sha256
+            if time.monotonic() - self._saved > 1:
+                self._save()
         return sha256
 
+    def _save(self) -> None:
+        # Together: a commit for each of ten thousand files takes a minute.
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO fingerprint VALUES (?, ?)", self._unsaved.items())
+        self._unsaved, self._saved = {}, time.monotonic()
+
     def close(self) -> None:
+        self._save()
         self._connection.close()

@@ -36,4 +36,4 @@ def format_energy(joules: float) -> str:
     watt_hours = joules / 3600
     if watt_hours >= 1000:
         return f"{watt_hours / 1000:.2f} kWh"
-    return f"{watt_hours:.2f} Wh"
+    return f"{watt_hours:.2f} Wh" if watt_hours >= 0.1 or not watt_hours else f"{watt_hours:.2g} Wh"

@@ -77,7 +77,7 @@ MIN_VOCAB_SIZE = 300
 class TokenizerConfig(StrictModel):
     algorithm: Literal["bpe", "unigram"] = "bpe"
     vocab_size: Annotated[int, Field(le=1_000_000)] = 8_192
-    max_training_bytes: Positive = Field(256 * 2**20, description="text it learns from; spread over the corpus")
+    max_training_bytes: Positive = Field(64 * 2**20, description="text it learns from; spread over the corpus")
 
     @field_validator("vocab_size")
     @classmethod
@@ -135,6 +135,15 @@ class Shape(StrictModel):
             "head_dim": self.head_dim or max(1, hidden // heads),
             "intermediate_size": self.intermediate_size or -(-hidden * 8 // 3 // 64) * 64,
         }
+
+    def parameters(self, vocab_size: int) -> dict[str, int]:
+        """Parameters by structure, in all and of the token embeddings (both tables where they are not tied)."""
+        sizes = self.resolved()
+        hidden, heads, head_dim = sizes["hidden_size"], sizes["num_attention_heads"], sizes["head_dim"]
+        attention = 2 * hidden * head_dim * (heads + sizes["num_key_value_heads"]) + 2 * head_dim
+        layer = attention + 3 * hidden * sizes["intermediate_size"] + 2 * hidden
+        embedding = vocab_size * hidden * (1 if self.tie_word_embeddings else 2)
+        return {"total": sizes["num_hidden_layers"] * layer + hidden + embedding, "embedding": embedding}
 
 
 class Base(StrictModel):
@@ -238,6 +247,16 @@ class Recipe(StrictModel):
             raise ValueError("`tokenizer` cannot be given with `model.base`: a base model keeps its own")
         if self.training.freeze and not self.model.base:
             raise ValueError("`training.freeze` needs `model.base`: a new model has nothing worth keeping as it is")
+        return self
+
+    @model_validator(mode="after")
+    def _sequences_fit_positions(self) -> Self:
+        longest = self.model.shape.max_position_embeddings if self.model.shape else None
+        if longest is not None and self.training.seq_len_tokens > longest:
+            raise ValueError(
+                f"training.seq_len_tokens {self.training.seq_len_tokens} exceeds "
+                f"model.shape.max_position_embeddings {longest}"
+            )
         return self
 
     @property

@@ -1,0 +1,132 @@
+"""Bytes of a file in bounded pieces: decompressed, as UTF-8, as lines. Nothing here holds more than one line."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from kiban.make.corpus.encoding import Decoder, detect
+from kiban.make.corpus.formats.events import Notes, Unreadable
+from kiban.make.corpus.sources import SourceFile
+
+READ_BYTES = 2**20
+# What is fed to the zstd decompressor at once: 128 KiB of zeros take 4 bytes, so this bounds its output at 64 MiB.
+ZSTD_FEED_BYTES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """Stands for a line longer than the limit, which was passed over."""
+
+    bytes: int
+
+
+def open_chunks(file: SourceFile, advance: Callable[[int], None]) -> Iterator[bytes]:
+    """The file's decompressed bytes, about a MiB at a time; `advance` is told of every byte read from the disk.
+
+    Raises:
+        Unreadable: no permission, not what its name says, or cut off; what came before was yielded.
+    """
+    try:
+        with file.open() as raw:
+            if file.compression == "gz":
+                yield from _gzip_chunks(raw, advance)
+            elif file.compression == "zst":
+                yield from _zstd_chunks(raw, advance)
+            else:
+                while block := raw.read(READ_BYTES):
+                    advance(len(block))
+                    yield block
+    except PermissionError:
+        raise Unreadable("unreadable", "permission denied") from None
+
+
+def _gzip_chunks(raw: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:
+    before = 0
+    try:
+        with gzip.GzipFile(fileobj=raw) as stream:
+            while block := stream.read1(READ_BYTES):
+                advance(raw.tell() - before)
+                before = raw.tell()
+                yield block
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise Unreadable("damaged", f"gzip: {error}") from None
+
+
+def _zstd_chunks(raw: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:
+    # Not zstandard's stream_reader: it takes a file that is cut off for one that ends.
+    import zstandard
+
+    frame: Any = None
+    try:
+        while block := raw.read(READ_BYTES):
+            advance(len(block))
+            for start in range(0, len(block), ZSTD_FEED_BYTES):
+                piece = block[start : start + ZSTD_FEED_BYTES]
+                while piece:
+                    frame = frame or zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj()
+                    if out := frame.decompress(piece):
+                        yield out
+                    piece, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    except zstandard.ZstdError as error:
+        raise Unreadable("damaged", f"zstd: {error}") from None
+    if frame is not None:
+        raise Unreadable("damaged", "zstd: the file is cut off")
+
+
+def as_utf8(chunks: Iterator[bytes], encoding: str | None, notes: Notes) -> Iterator[bytes]:
+    """The same text in UTF-8 without byte-order mark. Bytes that are not UTF-8 in a UTF-8 text are left as they are
+    (lines are repaired one by one); in other encodings they become U+FFFD and are counted in `notes`.
+    """
+    first = next(chunks, b"")
+    notes.encoding = encoding or detect(first)
+    if notes.encoding in ("utf-8", "utf-8-sig", "utf8", "ascii"):
+        yield first.removeprefix(b"\xef\xbb\xbf")
+        yield from chunks
+        return
+    decoder = Decoder(notes.encoding)
+    try:
+        yield decoder.decode(first).encode()
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode()
+        yield decoder.decode(b"", final=True).encode()
+    finally:
+        notes.bad_bytes += decoder.bad_bytes
+
+
+def lines(chunks: Iterator[bytes], limit_bytes: int) -> Iterator[bytes | TooLong]:
+    """Lines without their newline. One longer than `limit_bytes` is never held, only measured."""
+    held: list[bytes] = []
+    held_bytes = 0
+    for chunk in chunks:
+        first, *rest = chunk.split(b"\n")
+        held_bytes += len(first)
+        if held_bytes <= limit_bytes:
+            held.append(first)
+        elif held:
+            held.clear()
+        if not rest:
+            continue
+        yield b"".join(held) if held_bytes <= limit_bytes else TooLong(held_bytes)
+        for line in rest[:-1]:
+            yield line if len(line) <= limit_bytes else TooLong(len(line))
+        held, held_bytes = [rest[-1]], len(rest[-1])
+        if held_bytes > limit_bytes:
+            held.clear()
+    if held_bytes:
+        yield b"".join(held) if held_bytes <= limit_bytes else TooLong(held_bytes)
+
+
+def read_all(chunks: Iterator[bytes], limit_bytes: int) -> bytes | TooLong:
+    """A whole file's bytes, or its size when it is longer than the limit (reading stops there)."""
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit_bytes:
+            return TooLong(size)
+        parts.append(chunk)
+    return b"".join(parts)
