@@ -320,8 +320,6 @@ def test_docx_in_document_order_with_what_python_docx_leaves_out(make_corpus: Ma
 # -- pdf --------------------------------------------------------------------------------------------------------------
 
 SENTENCE = "当社は創業以来、地域の皆さまと共に歩み、製品の品質を第一に考えて、安全な暮らしを支える部品を作っています。"
-    "当社は創業以来、地域の皆さまとともに歩み、製品の品質を第一に考えて、安全な暮らしを支える部品を作っています。"
-)
 ENGLISH = "The foundation model is trained on documents that the company owns, and each of them is counted and named."
 
 

@@ -317,3 +317,23 @@ def test_a_model_without_a_loss_curve(build: Build, tmp_path: Path) -> None:
     bare = StageContext(context.name, context.recipe, tmp_path, inputs, context.files, context.scratch, 1)
     html = (made(bare) / "card.html").read_text(encoding="utf-8")
     assert "<img" not in html
+
+
+def test_figures_stand_under_their_own_headings(build: Build) -> None:
+    files = made(build(base=True))
+    lines = (files / "card.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    expected = [
+        ["手順書", "潮見ヶ丘ポンプ製作所", "CC0-1.0", "学習・評価", "901", "1,500,000", "4.2 MiB", "12", "2"],
+        ["学習用", "1,204", "1,834,502", "5.2 MiB"],
+        ["Held out", "98", "151,233", "437.4 KiB"],
+        ["model", "5 min 13 s", "9 min 50 s", "0.0 s", "1.2 GiB", "1.31 Wh", "estimated", "2"],
+        ["Base model", "2.290", "2.200 to 2.390", "\\+0.022 (−0.010 to \\+0.050)"],
+        ["shiomigaoka-quiz", "このモデル", "60", "30.0%", "19.9%〜42.5%", "25.0%", "1", "—"],
+        ["shiomigaoka-quiz", "Base model", "60", "25.0%", "15.8% to 37.2%", "25.0%", "1", "0.55"],
+        ["うち埋め込み", "1,048,576"],
+        ["tokens trained", "700,416"],
+        ["final loss", "4.113"],
+    ]
+    for row in expected:
+        assert row in rows, row

@@ -11,7 +11,7 @@ from kiban.prove.card.facts import Fact, Facts, ratio
 COMPUTE_OPTIMAL_TOKENS_PER_PARAMETER = 20
 # Up to 4 epochs of repeated data are worth nearly as much as new data (Muennighoff et al., 2023).
 WORTHWHILE_EPOCHS = 4
-# A percentile bootstrap over few documents is too narrow (Efron & Tibshirani, 1993, chapter 14).
+# A percentile bootstrap over few documents is too narrow (Efron & Tibshirani, 1993, chapter 14); 50 is our choice.
 FEW_DOCUMENTS = 50
 
 

@@ -159,6 +159,7 @@ def summarise_task(
         only_ours = sum(a.chosen == a.answer and b.chosen != b.answer for a, b in pairs)
         only_base = sum(a.chosen != a.answer and b.chosen == b.answer for a, b in pairs)
         summary["base"] = {
+            "n": len(pairs),
             **_accuracy([b for _, b in pairs], "chosen"),
             "only_model_right": only_ours,
             "only_base_right": only_base,
