@@ -154,7 +154,7 @@ def run_peer(folder: Path, tokens: int) -> None:
                 assert made.shape[1] == len(prompt) + tokens
 
     def batch() -> None:
-        made = model.generate_batch(prompts(), generation_config=batched)
+        made = model.generate_batch(prompts(), generation_config=batched, persistent_manager=True)
         assert all(len(each.generated_tokens) == tokens for each in made.values())
 
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -205,7 +205,9 @@ def run_ours(steps: int, without: str | None) -> dict[str, float]:
         path = Path(folder) / "tokens.bin"
         ids = token_ids(steps)
         ids.astype(token_dtype(VOCABULARY)).tofile(path)
-        packed = Packed(path, VOCABULARY, documents=1, tokens=len(ids), separators=0, characters=0, utf8_bytes=0)
+        packed = Packed(
+            path, VOCABULARY, bos=None, documents=1, tokens=len(ids), separators=0, characters=0, utf8_bytes=0
+        )
         sequences = Sequences(packed, SEQ_LEN, seed=1)
         length = training_length(config, sequences.per_epoch)
         marks: list[Mark] = []

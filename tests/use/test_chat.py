@@ -64,7 +64,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, qwen3: LoadedModel) -> Any:
             return line
 
         monkeypatch.setattr("builtins.input", answer)
-        monkeypatch.setattr(chat, "load", lambda folder: qwen3)
+        monkeypatch.setattr(chat, "load", lambda folder, **_: qwen3)
 
     return feed
 
@@ -114,7 +114,7 @@ def test_a_terminal_is_not_sent_control_characters(
 
 @pytest.fixture
 def kiban_chat(monkeypatch: pytest.MonkeyPatch, qwen3: LoadedModel, qwen3_folder: Path) -> Any:
-    monkeypatch.setattr(chat, "load", lambda folder: qwen3)
+    monkeypatch.setattr(chat, "load", lambda folder, **_: qwen3)
 
     def run(*arguments: str, piped: str = "") -> Result:
         return CliRunner().invoke(command, [str(qwen3_folder), *arguments], input=piped, obj=qwen3_folder)

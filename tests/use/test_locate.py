@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_every_way_to_name_a_model_leads_to_it(root: Path, model: Artifact, card
         assert (located.folder, located.digest, located.name) == (model.path, model.digest, "demo"), reference
     assert located.aliases == ("demo/model", model.digest)
     assert located.fingerprint == f"kiban-{model.digest[:12]}"
+
+
+def test_a_model_made_from_scratch_is_known_for_one(
+    root: Path, model: Artifact, qwen3_folder: Path, tmp_path: Path
+) -> None:
+    assert not locate("demo", root).from_scratch
+    assert not locate(str(qwen3_folder), root).from_scratch
+    manifest = json.loads((model.path / "manifest.json").read_text())
+    manifest["config"]["shape"] = {"depth": 2}
+    (model.path / "manifest.json").write_text(json.dumps(manifest))
+    assert locate("demo", root).from_scratch
 
 
 def test_its_card_is_found_once_it_is_made(root: Path, model: Artifact) -> None:

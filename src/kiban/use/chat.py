@@ -34,7 +34,7 @@ class ChatOptions:
 
 @dataclass
 class Conversation:
-    """Turns with one model. A model without a chat template continues the text of all turns."""
+    """Turns with one model. A model that was not tuned for chat continues the text of all turns."""
 
     model: LoadedModel
     options: ChatOptions
@@ -109,7 +109,7 @@ def converse(located: Located, options: ChatOptions) -> None:
 
     model = _load(located)
     conversation = Conversation(model, options)
-    kind = "chat" if model.has_chat_template else "not tuned for chat: it continues your text"
+    kind = "chat" if model.uses_chat_template else "not tuned for chat: it continues your text"
     print(f"{located.name} ({located.fingerprint}), {kind}\n{HELP}\n", file=sys.stderr, flush=True)
     while True:
         try:
@@ -143,7 +143,7 @@ def _reply(conversation: Conversation, text: str) -> None:
 
 def _load(located: Located) -> LoadedModel:
     print(f"kiban: loading {located.name} ({located.digest[:12]})", file=sys.stderr, flush=True)
-    return load(located.folder)
+    return load(located.folder, tuned_for_chat=not located.from_scratch)
 
 
 def _show(text: str) -> None:

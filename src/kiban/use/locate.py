@@ -28,6 +28,8 @@ class Located:
         aliases: other names that answer to it.
         digest: sha256 (hex): an artifact's own digest, or one over the files of a folder that is no artifact.
         store_root: the store it lies in, if it does.
+        from_scratch: kiban trained it from nothing on documents. Its tokenizer brings a chat template for whoever
+            tunes it later, but the model itself has never seen one.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class Located:
     aliases: tuple[str, ...]
     digest: str
     store_root: Path | None
+    from_scratch: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -94,7 +97,12 @@ def locate(reference: str, store_root: Path) -> Located:
     full = artifact.manifest.name
     name = full.removesuffix("/model")
     return Located(
-        artifact.path, name, (full, artifact.digest) if name != full else (artifact.digest,), artifact.digest, root
+        folder=artifact.path,
+        name=name,
+        aliases=(full, artifact.digest) if name != full else (artifact.digest,),
+        digest=artifact.digest,
+        store_root=root,
+        from_scratch="shape" in artifact.manifest.config,
     )
 
 

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -141,34 +140,46 @@ def test_nothing_left_is_bad_input_that_says_why(make_corpus: Make, tmp_path: Pa
 # -- interruption -----------------------------------------------------------------------------------------------------
 
 CHILD = """
-import json, sys
+import os, random, signal, sys, threading
 from pathlib import Path
 from kiban.make.corpus import build
 from kiban.make.corpus.stage import run
-from kiban.make.corpus.state import State
 from kiban.make.recipe import Recipe
 from kiban.make.stage import StageContext
+
+def kill_self():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def counted(function, limit, delay_s):
+    # The function, which at its limit-th call has the process killed, up to delay_s later and wherever it then is.
+    calls = 0
+    def counting(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == limit:
+            threading.Timer(random.random() * delay_s, kill_self).start() if delay_s else kill_self()
+        return function(*arguments)
+    return counting
+
 build.COMMIT_SECONDS = 0.05
-recipe, base, files, scratch = sys.argv[1:]
+recipe, base, files, scratch, documents, links = sys.argv[1:]
+build.Build._take = counted(build.Build._take, int(documents), 0.05)
+build._link = counted(build._link, int(links), 0)
 run(StageContext("corpus", Recipe.model_validate_json(recipe), Path(base), {}, Path(files), Path(scratch), 1))
 """
 
 
-def run_in_process(context: StageContext, kill_after_s: float | None) -> bool:
-    """Run the stage in a process of its own; True when it came to its end before it was killed."""
-    folders = (context.base_folder, context.files, context.scratch)
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, context.recipe.model_dump_json(), *map(str, folders)],
-        stderr=subprocess.PIPE,
+def run_in_process(context: StageContext, *, kill_at_document: int = 0, kill_at_link: int = 0) -> bool:
+    """Run the stage in a process of its own, which SIGKILL may end; whether it came to its end."""
+    arguments = (context.base_folder, context.files, context.scratch, kill_at_document, kill_at_link)
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, context.recipe.model_dump_json(), *map(str, arguments)],
+        capture_output=True,
+        check=False,
     )
-    try:
-        _, errors = child.communicate(timeout=kill_after_s)
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-        return False
-    assert child.returncode == 0, errors.decode()
-    return True
+    if child.returncode != -signal.SIGKILL:
+        assert child.returncode == 0, child.stderr.decode()
+    return child.returncode == 0
 
 
 def empty(folder: Path) -> None:
@@ -192,21 +203,17 @@ def test_a_killed_build_gives_the_same_bytes(make_context: MakeContext, tmp_path
     mixed_archive(tmp_path / "in")
     more = {"shard_bytes": 2**16, "heldout_fraction": 0.2}
     whole = make_context({"docs": "in"}, work="whole", **more)
-    started = time.monotonic()
-    assert run_in_process(whole, None)
-    duration = time.monotonic() - started
+    assert run_in_process(whole)
     expected = digests(whole.files)
     assert len(expected) > 20
-    rng = random.Random(5)
+    rng = random.Random()
     killed = make_context({"docs": "in"}, work="killed", **more)
-    kills = 0
-    for attempt in range(60):
-        # The longer it has been tried the longer it may run, so that slow machines come to the end too.
-        if run_in_process(killed, rng.uniform(0.25, 0.7) * duration * (1 + attempt / 10)):
-            break
-        kills += 1
+    for _ in range(6):  # of about 6,000 documents; those up to the last commit are not taken again
+        assert not run_in_process(killed, kill_at_document=rng.randrange(1, 800))
         empty(killed.files)
-    assert kills >= 2
+    assert not run_in_process(killed, kill_at_link=3)
+    empty(killed.files)
+    assert run_in_process(killed)
     assert digests(killed.files) == expected
 
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-import os
+import io
 import signal
 from pathlib import Path
+from typing import BinaryIO
 
+import pytest
+
+from kiban.kit.errors import BadInput
 from kiban.make.corpus.extractor import Extractor
 from kiban.make.corpus.sources import Found, NotRead, SourceFile
 
@@ -43,15 +47,32 @@ def test_a_file_that_takes_too_long_costs_itself_only(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_crashes_costs_one_file(tmp_path: Path) -> None:
-    files = [page(tmp_path, f"{number}.html", f"<p>{number}") for number in range(20)]
-    reasons = []
+    files = [page(tmp_path, f"{number}.html", f"<p>{number}") for number in range(3)]
     with Extractor(tmp_path, 2**20) as extractor:
-        for _, answer in extractor.ahead(files, None):
-            assert answer is not None
-            reasons.append(answer.get("reason"))
-            if len(reasons) == 1:
-                for process in list(extractor._processes):
-                    os.kill(process.pid, signal.SIGSEGV)
-    assert set(reasons) == {None, "crashed"} or set(reasons) == {None}
-    assert reasons.count("crashed") <= extractor._count
-    assert reasons[-1] is None
+        process = extractor._process()
+        process.send_signal(signal.SIGSEGV)
+        process.wait()
+        extractor._idle.put(process)
+        answers = [answer for file in files for _, answer in extractor.ahead([file], None)]
+    assert [answer and answer.get("reason") for answer in answers] == ["crashed", None, None]
+
+
+def test_a_remote_file_is_copied_while_it_is_read(tmp_path: Path) -> None:
+    def opened() -> BinaryIO:
+        return io.BytesIO("<p>遠くの頁".encode())
+
+    file = SourceFile("a.html", "html", None, 0, "", None, opened)
+    with Extractor(tmp_path, 2**20) as extractor:
+        ((_, answer),) = extractor.ahead([file], None)
+    assert answer is not None
+    assert answer["text"] == "遠くの頁"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_remote_file_that_cannot_be_reached_ends_the_run(tmp_path: Path) -> None:
+    def opened() -> BinaryIO:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    file = SourceFile("a.html", "html", None, 0, "", None, opened)
+    with Extractor(tmp_path, 2**20) as extractor, pytest.raises(BadInput, match=r"a\.html"):
+        list(extractor.ahead([file], None))

@@ -30,7 +30,7 @@ def new_model(**changes: Any) -> Any:
 def token_file(folder: Path, tokens: int = 4_000) -> Packed:
     path = folder / "tokens.bin"
     np.random.default_rng(0).integers(0, 200, tokens).astype(np.uint16).tofile(path)
-    return Packed(path, 200, documents=1, tokens=tokens, separators=1, characters=1, utf8_bytes=1)
+    return Packed(path, 200, bos=None, documents=1, tokens=tokens, separators=1, characters=1, utf8_bytes=1)
 
 
 def configured(**changes: Any) -> TrainingConfig:

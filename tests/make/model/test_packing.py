@@ -48,6 +48,17 @@ def test_bos_begins_a_document_where_the_tokenizer_says_so(tmp_path: Path) -> No
     assert read(packed) == [BOS, *byte_ids("a"), EOS, BOS, *byte_ids("b"), EOS]
 
 
+def test_where_there_is_bos_every_sequence_begins_with_it_and_none_is_lost(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "c", ["あいうえお" * 5, "abc" * 9])
+    with_bos = pack_corpus(corpus, byte_tokenizer(bos=True), 259, tmp_path / "s")
+    sequences = Sequences(with_bos, 9, seed=0)
+    rows = sequences.batch(range(sequences.per_epoch))
+    assert (rows[:, 0] == BOS).all()
+    stream = read(with_bos)
+    targets = sorted(tuple(row) for row in rows[:, 1:].tolist())
+    assert targets == sorted(tuple(stream[n * 9 + 1 : n * 9 + 10]) for n in range(sequences.per_epoch))
+
+
 def test_a_control_token_spelt_in_a_document_stays_text(tmp_path: Path) -> None:
     packed = pack_corpus(write_corpus(tmp_path / "c", ["a<eos>b"], shards=1), byte_tokenizer(), 258, tmp_path / "s")
     assert read(packed) == [*byte_ids("a<eos>b"), EOS]
@@ -102,7 +113,7 @@ def test_every_token_but_the_first_is_predicted_once_per_epoch(
     path = tmp_path_factory.mktemp("t") / "tokens.bin"
     stream = np.arange(tokens)
     stream.astype(token_dtype(vocab)).tofile(path)
-    packed = Packed(path, vocab, documents=1, tokens=tokens, separators=1, characters=1, utf8_bytes=1)
+    packed = Packed(path, vocab, bos=None, documents=1, tokens=tokens, separators=1, characters=1, utf8_bytes=1)
     if tokens < seq_len + 1:
         with pytest.raises(BadInput, match=f"{tokens} tokens, fewer than one sequence"):
             Sequences(packed, seq_len, seed)

@@ -70,7 +70,7 @@ class Build:
                 source = self.config.sources[position.source]
                 files = islice(self._files(source), position.file, None)
                 for file, answer in extractor.ahead(files, source.encoding):
-                    self._read_file(source, file, answer, lambda amount: shown.advance(amount))
+                    self._read_file(source, file, answer, shown.advance)
                     position.file, position.record = position.file + 1, 0
                     if isinstance(file, SourceFile):
                         position.bytes += file.bytes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import shutil
 import subprocess
 import sys
 import threading
@@ -13,10 +12,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kiban.make.corpus.formats.streams import open_chunks
 from kiban.make.corpus.sources import Found, NotRead, SourceFile
 
 SLOW_FORMATS = frozenset({"pdf", "docx", "html"})
@@ -59,7 +61,8 @@ class Extractor:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 assert pipe is not None
-                pipe.close()
+                with suppress(BrokenPipeError):  # a request that a crashed process did not take
+                    pipe.close()
 
     def ahead(self, files: Iterable[Found], encoding: str | None) -> Iterator[tuple[Found, Answer | None]]:
         """Each file in its order, with the answer for those in slow formats: {"text", "encoding", "bad_bytes"} or
@@ -80,8 +83,9 @@ class Extractor:
         copy = None
         if path is None:
             copy = path = self._spool / f"remote-{id(file)}"
-            with file.open() as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target, 2**20)
+            with path.open("wb") as target:
+                for chunk in open_chunks(replace(file, compression=None), lambda _: None):
+                    target.write(chunk)
         request = {
             "path": str(path),
             "format": file.format,

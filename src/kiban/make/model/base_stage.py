@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +93,11 @@ def _load_gguf(path: Path) -> tuple[Any, Any]:
     options: dict[str, Any] = {}
     if hasattr(transformers, "GgufConfig"):  # before it there was, GGUF weights were always dequantized
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=DEQUANTIZED_DTYPE, **options)
-    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    print(f"base: dequantizing {path.name}", file=sys.stderr, flush=True)
+    # Its own progress bar cannot be turned off, and fills a log that is no terminal.
+    with redirect_stderr(io.StringIO()):
+        model = _load_whole(path.parent, gguf_file=path.name, dtype=DEQUANTIZED_DTYPE, **options)
+        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     # The weights are plain tensors now, but the model would still call itself quantized and refuse to be saved.
     model.hf_quantizer = None
     model.is_quantized = False

@@ -134,7 +134,7 @@ class Service:
             "kiban": {
                 "digest": self._located.digest,
                 "fingerprint": self._located.fingerprint,
-                "chat_template": self._model.has_chat_template,
+                "chat_template": self._model.uses_chat_template,
                 "card": self._located.card() is not None,
                 "max_tokens": self._limits.max_tokens,
             },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,17 @@ class LoadedModel:
         cache_tokens: tokens of all running sequences together that fit into memory.
         eos_ids: tokens that end a text.
         vocab_size: number of logits.
+        uses_chat_template: conversations go through the tokenizer's template; else they are continued as text.
+        tokenizing: hold it to use the tokenizer, which keeps the settings of a call in itself.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, tuned_for_chat: bool
+    ) -> None:
         self._model = model
         self.tokenizer = tokenizer
+        self.tokenizing = threading.Lock()
+        self.uses_chat_template = tuned_for_chat and bool(tokenizer.chat_template)
         self.table = TokenTable(tokenizer)
         self.device = model.device
         text_config = model.config.get_text_config()
@@ -55,10 +62,6 @@ class LoadedModel:
         bytes_per_token = self._switch_attention(folder)
         self.cache_tokens = max(1, int(_free_bytes(self.device) * CACHE_SHARE) // bytes_per_token)
         self.context_tokens: int = min(int(text_config.max_position_embeddings), self.cache_tokens)
-
-    @property
-    def has_chat_template(self) -> bool:
-        return bool(self.tokenizer.chat_template)
 
     def forward(
         self, tokens_BT: Sequence[Sequence[int]], starts_B: Sequence[int], slots: Slots, *, all_logits: bool = False
@@ -120,12 +123,13 @@ class LoadedModel:
         return cache.bytes_per_token()
 
 
-def load(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> LoadedModel:
+def load(folder: Path, *, dtype: Dtype = "auto", device: str = "auto", tuned_for_chat: bool = True) -> LoadedModel:
     """Load and check a model.
 
     Args:
         dtype: auto is bf16 on a GPU and fp32 on CPU.
         device: auto is the GPU if there is one.
+        tuned_for_chat: use the tokenizer's chat template, if it has one.
 
     Raises:
         BadInput: files are damaged or missing, weights are missing, or the architecture cannot be served.
@@ -144,7 +148,7 @@ def load(folder: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Loaded
         reason = " ".join(str(error).split())[:300]
         raise BadInput(f"the model cannot be loaded: {reason}", where=str(folder)) from None
     _check_weights(info, folder)
-    loaded = LoadedModel(model.to(device).eval(), tokenizer, folder)
+    loaded = LoadedModel(model.to(device).eval(), tokenizer, folder, tuned_for_chat=tuned_for_chat)
     if loaded.context_tokens < model.config.get_text_config().max_position_embeddings:
         print(f"kiban: memory holds a context of {loaded.context_tokens} tokens only", file=sys.stderr, flush=True)
     return loaded

@@ -9,14 +9,18 @@ from kiban.use.serving.loading import LoadedModel
 from kiban.use.serving.schemas import Message
 
 
-def encode_text(model: LoadedModel, text: str) -> list[int]:
+def encode_text(model: LoadedModel, text: str, *, control_tokens: bool = True) -> list[int]:
     """Tokens of a plain prompt, with what the tokenizer puts before every text. An empty prompt is the beginning of
     a document.
+
+    Args:
+        control_tokens: the name of one in the text, such as `<|im_end|>`, stands for it; else it is text.
 
     Raises:
         ApiError: 400 for an empty prompt where the tokenizer has no token for the beginning.
     """
-    ids: list[int] = model.tokenizer(text)["input_ids"]
+    with model.tokenizing:
+        ids: list[int] = model.tokenizer(text, split_special_tokens=not control_tokens)["input_ids"]
     if ids:
         return ids
     beginning = model.tokenizer.bos_token_id
@@ -41,20 +45,23 @@ def encode_ids(model: LoadedModel, ids: list[int]) -> list[int]:
 
 
 def encode_chat(model: LoadedModel, messages: list[Message]) -> list[int]:
-    """Tokens of a conversation, ready for the assistant's turn.
+    """Tokens of a conversation, ready for the assistant's turn. What is said in it cannot contain control tokens.
 
     Raises:
         ApiError: 400 when the model's template refuses the conversation, such as two user turns in a row.
     """
-    if not model.has_chat_template:
-        return encode_text(model, continuation(messages))
+    if not model.uses_chat_template:
+        return encode_text(model, continuation(messages), control_tokens=False)
     turns = [
         {"role": "system" if message.role == "developer" else message.role, "content": message.content}
         for message in messages
     ]
     try:
-        ids = model.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-    except TemplateError as error:
+        with model.tokenizing:
+            ids = model.tokenizer.apply_chat_template(
+                turns, add_generation_prompt=True, return_dict=False, sanitize_control_tokens=True
+            )
+    except (TemplateError, ValueError) as error:  # ValueError: a control token that cannot be spelled out
         raise bad_value("messages", f"messages: the model's chat template refuses them: {error}") from None
     assert isinstance(ids, list)
     return ids

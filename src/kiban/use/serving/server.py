@@ -38,7 +38,7 @@ def serve(located: Located, options: ServeOptions, listener: socket.socket) -> N
     """
     with listener, located.in_use():
         print(f"kiban: loading {located.name} ({located.digest[:12]})", file=sys.stderr, flush=True)
-        model = load(located.folder, dtype=options.dtype)
+        model = load(located.folder, dtype=options.dtype, tuned_for_chat=not located.from_scratch)
         asyncio.run(_serve(located, model, options, listener))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from kiban.kit.errors import BadInput
 from kiban.make.corpus.encoding import Decoder, detect
 from kiban.make.corpus.formats.events import Notes, Unreadable
 from kiban.make.corpus.sources import SourceFile
@@ -29,6 +30,7 @@ def open_chunks(file: SourceFile, advance: Callable[[int], None]) -> Iterator[by
 
     Raises:
         Unreadable: no permission, not what its name says, or cut off; what came before was yielded.
+        BadInput: a remote file that cannot be reached.
     """
     try:
         with file.open() as raw:
@@ -40,8 +42,18 @@ def open_chunks(file: SourceFile, advance: Callable[[int], None]) -> Iterator[by
                 while block := raw.read(READ_BYTES):
                     advance(len(block))
                     yield block
-    except PermissionError:
-        raise Unreadable("unreadable", "permission denied") from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise cannot_read(file, error) from None
+
+
+def cannot_read(file: SourceFile, error: OSError) -> Exception:
+    """What an error of the file system means: a bad file costs itself, but a network that fails costs the run,
+    because a corpus without the files it could not reach is not what the fingerprint says."""
+    if file.path is None:
+        return BadInput(f"cannot read {file.name}: {error}", hint="run the same command again: it goes on from here")
+    return Unreadable("unreadable", (error.strerror or str(error)).lower())
 
 
 def _gzip_chunks(raw: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from kiban.make.corpus.encoding import MAX_BAD_SHARE, Decoder
 from kiban.make.corpus.formats.events import Broken, Event, Notes, Record, Unreadable
-from kiban.make.corpus.formats.streams import TooLong, as_utf8, lines
+from kiban.make.corpus.formats.streams import TooLong, as_utf8, cannot_read, lines
 from kiban.make.corpus.formats.text import row, too_long
 from kiban.make.corpus.sources import SourceFile
 from kiban.make.recipe import Source
@@ -138,9 +138,10 @@ def read_parquet(file: SourceFile, source: Source, limit_bytes: int) -> Iterator
                 for values in batch.to_pylist():
                     number += 1
                     yield row(f"{file.name}:{number}", values, source, limit_bytes)
-    except PermissionError:
-        raise Unreadable("unreadable", "permission denied") from None
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+        # Arrow reports damaged data as an OSError without a number.
+        if isinstance(error, OSError) and (error.errno or file.path is None):
+            raise cannot_read(file, error) from None
         raise Unreadable("damaged", f"parquet: {str(error).splitlines()[0][:200]}") from None
