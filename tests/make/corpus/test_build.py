@@ -209,7 +209,7 @@ def test_a_killed_build_gives_the_same_bytes(make_context: MakeContext, tmp_path
     rng = random.Random()
     killed = make_context({"docs": "in"}, work="killed", **more)
     for _ in range(6):  # of about 6,000 documents; those up to the last commit are not taken again
-        assert not run_in_process(killed, kill_at_document=rng.randrange(1, 800))
+        assert not run_in_process(killed, kill_at_document=rng.randrange(1, 500))
         empty(killed.files)
     assert not run_in_process(killed, kill_at_link=3)
     empty(killed.files)
