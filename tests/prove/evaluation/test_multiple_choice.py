@@ -79,6 +79,12 @@ def test_an_item_longer_than_the_context_is_an_error_and_no_wrong_answer(model_f
     assert "accuracy" not in nothing
 
 
+def test_chance_is_that_of_the_items_that_could_be_scored() -> None:
+    items = [Item(id=str(n), prompt="p", choices=tuple("abcdefghij"[: 2 + 8 * n]), answer=0) for n in range(2)]
+    answers = [Answer("0", 0, [0.0, 0.0], chosen=0, chosen_per_byte=0), Answer("1", 0, error="too long")]
+    assert summarise_task("quiz", items, answers, None)["chance"] == 0.5
+
+
 def test_summary_against_a_base_is_paired() -> None:
     items = [Item(id=str(n), prompt="p", choices=("a", "b"), answer=0) for n in range(10)]
     ours = [Answer(str(n), 0, [0.0, 0.0], chosen=0 if n < 8 else 1, chosen_per_byte=0) for n in range(10)]

@@ -19,7 +19,7 @@ from kiban.kit.progress import progress
 from kiban.make.corpus.reader import Document, read_documents
 from kiban.make.recipe import BitsPerByteConfig
 from kiban.prove.evaluation.scorer import Scorer
-from kiban.prove.evaluation.statistics import DocumentBootstrap
+from kiban.prove.evaluation.statistics import DocumentBootstrap, Interval
 
 # Documents scored between two notes of progress; a killed evaluation repeats at most these.
 GROUP_DOCUMENTS = 16
@@ -111,11 +111,15 @@ def summarise(
             name: {
                 **_figure(*bootstrap.ratio(np.asarray(theirs))),
                 "difference": _figure(*bootstrap.difference(bits, np.asarray(theirs))),
+                "ratio": _figure(*bootstrap.quotient(bits, np.asarray(theirs))),
             }
             for name, theirs in baselines.items()
         },
     }
 
 
-def _figure(value: float, interval: tuple[float, float]) -> dict[str, Any]:
+def _figure(value: float, interval: Interval | None) -> dict[str, Any]:
+    if interval is None:
+        reason = "one document shows no spread between documents"
+        return {"value": round(value, DIGITS), "ci95": {"status": "not measured", "reason": reason}}
     return {"value": round(value, DIGITS), "ci95": [round(end, DIGITS) for end in interval]}

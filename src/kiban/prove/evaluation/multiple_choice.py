@@ -152,7 +152,8 @@ def summarise_task(
     }
     if not scored:
         return summary | {"status": "not measured", "reason": "no item of the task could be scored"}
-    summary["chance"] = round(sum(1 / len(item.choices) for item in items) / len(items), 6)
+    done = [item for item, answer in zip(items, ours, strict=True) if answer.error is None]
+    summary["chance"] = round(sum(1 / len(item.choices) for item in done) / len(done), 6)
     summary |= _accuracy(scored, "chosen") | {"per_byte": _accuracy(scored, "chosen_per_byte")}
     if base is not None:
         pairs = [(a, b) for a, b in zip(ours, base, strict=True) if a.error is None and b.error is None]

@@ -41,7 +41,10 @@ class Window:
 
 
 class Scorer:
-    """A model with its tokenizer, in float32: halving the precision would move the third digit of bits per byte.
+    """A model with its tokenizer, in float32.
+
+    bfloat16 moves bits per byte by 0.004% to 0.06% (a 270 M model on Japanese): as much as two models may differ by,
+    for twice the speed on processors that have it.
 
     Attributes:
         context_tokens: inputs of one forward pass.

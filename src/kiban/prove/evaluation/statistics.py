@@ -44,14 +44,24 @@ class DocumentBootstrap:
         self.weights = generator.multinomial(documents, np.full(documents, 1 / documents), size=resamples)
         self.resampled_denominators = self.weights @ self.denominators
 
-    def ratio(self, numerators: Floats) -> tuple[float, Interval]:
-        """Σ numerators / Σ denominators and its 95% interval."""
+    def ratio(self, numerators: Floats) -> tuple[float, Interval | None]:
+        """Σ numerators / Σ denominators and its 95% interval; one document alone has no spread, so no interval."""
         value = float(numerators.sum() / self.denominators.sum())
-        return value, _percentiles(self.weights @ numerators / self.resampled_denominators)
+        return value, self._interval(self.weights @ numerators / self.resampled_denominators)
 
-    def difference(self, ours: Floats, theirs: Floats) -> tuple[float, Interval]:
+    def difference(self, ours: Floats, theirs: Floats) -> tuple[float, Interval | None]:
         """The ratio of `ours` less that of `theirs`, and its paired 95% interval."""
         return self.ratio(ours - theirs)
+
+    def quotient(self, ours: Floats, theirs: Floats) -> tuple[float, Interval | None]:
+        """The ratio of `ours` over that of `theirs` (the denominators cancel), and its paired 95% interval."""
+        return float(ours.sum() / theirs.sum()), self._interval((self.weights @ ours) / (self.weights @ theirs))
+
+    def _interval(self, resampled: Floats) -> Interval | None:
+        if len(self.denominators) < 2:
+            return None
+        low, high = np.percentile(resampled, (2.5, 97.5))
+        return float(low), float(high)
 
 
 def mcnemar_p(only_ours: int, only_theirs: int) -> float:
@@ -61,8 +71,3 @@ def mcnemar_p(only_ours: int, only_theirs: int) -> float:
         return 1.0
     tail = sum(math.comb(discordant, k) for k in range(min(only_ours, only_theirs) + 1))
     return float(min(1.0, 2 * tail / 2**discordant))
-
-
-def _percentiles(values: Floats) -> Interval:
-    low, high = np.percentile(values, (2.5, 97.5))
-    return float(low), float(high)
