@@ -64,6 +64,10 @@ def cli(context: click.Context, store: Path) -> None:
 
 def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit 2, a refusal exit 3, a bug a traceback."""
+    # Threads of a matrix product wait for one another by spinning, by default for milliseconds. On a machine that does
+    # something else too, they spin while the one they wait for has no core: a tenth of the speed. After about ten
+    # microseconds they had better sleep. Read when torch loads, here and in the stages' processes.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         status = cli(standalone_mode=False)
     except click.exceptions.Abort:

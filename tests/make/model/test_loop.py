@@ -156,3 +156,15 @@ def test_soft_capped_logits_are_trained_as_the_model_computes_them(tmp_path: Pat
     logits = model(ids[:, :-1]).logits
     theirs = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_it_computes_the_same(tmp_path: Path) -> None:
+    losses = []
+    for compiled in (False, True):
+        folder = tmp_path / str(compiled)
+        train_here(folder, new_model(), configured(tokens=32 * 27, epochs=None, compile=compiled))
+        losses.append([each.loss for each in read_metrics(folder / "metrics.jsonl")])
+    # Seven steps, the last of three sequences, which is not compiled for.
+    assert len(losses[0]) == 7
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)

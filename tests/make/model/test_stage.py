@@ -55,6 +55,7 @@ def test_the_artifact_is_the_trained_model_for_any_tool(
     assert tokenizer.chat_template is not None
     assert loaded.generation_config.eos_token_id == tokenizer.eos_token_id == 256
     assert {path.name for path in context.files.iterdir()} >= {"loss.svg", "loss.png", "metrics.jsonl", "unigram.npy"}
+    assert len({path.stat().st_mode for path in context.files.iterdir()}) == 1, "all readable by the same people"
     assert np.load(context.files / "unigram.npy").sum() == result.stats["corpus_tokens"]
     canonical_json(result.stats)  # JSON values, no NaN
 

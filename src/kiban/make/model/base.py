@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from kiban.kit.errors import BadInput
 from kiban.kit.files import digest_json
@@ -116,6 +117,13 @@ def hub_commit(base: Base) -> str:
         ) from None
     assert commit is not None, "the hub names the commit of every revision"
     return commit
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write a transformers model's configuration and safetensors weights, readable by whom the folder's files are."""
+    model.save_pretrained(folder)
+    for weights in folder.glob("*.safetensors"):
+        shutil.copymode(folder / "config.json", weights)  # safetensors lets only the owner read
 
 
 def _files_that_matter(folder: Path) -> Iterator[Path]:

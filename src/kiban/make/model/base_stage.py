@@ -15,7 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from kiban.kit.errors import BadInput
 from kiban.kit.manifest import Party
-from kiban.make.model.base import CONFIG_FILES, TOKENIZER_FILES, WEIGHT_PATTERNS, hub_commit, local_path
+from kiban.make.model.base import CONFIG_FILES, TOKENIZER_FILES, WEIGHT_PATTERNS, hub_commit, local_path, save_model
 from kiban.make.model.shape import count_parameters
 from kiban.make.recipe import Base
 from kiban.make.stage import StageContext, StageResult
@@ -51,7 +51,7 @@ def run(context: StageContext) -> StageResult:
         raise BadInput(f"transformers cannot load it: {' '.join(str(error).split())}", where=where) from error
     if not getattr(tokenizer, "is_fast", False):
         raise BadInput("its tokenizer has no fast (tokenizer.json) form", where=where)
-    model.save_pretrained(context.files)
+    save_model(model, context.files)
     tokenizer.save_pretrained(context.files)
     parameters = count_parameters(model)
     return StageResult(

@@ -103,7 +103,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep large freed blocks for the next step.
 
     By default each large tensor is mapped anew and unmapped again, and the kernel zeroes its pages each time: on a
-    5 M-parameter model that was a third of a step. The process stays as large as its largest step, no larger.
+    5 M-parameter model that was a fifth of a step. The price is memory: the process stays as large as its largest step.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -18,7 +18,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from kiban.kit.errors import BadInput
 from kiban.kit.files import write_json
-from kiban.make.model.base import copy_tokenizer
+from kiban.make.model.base import copy_tokenizer, save_model
 from kiban.make.model.loop import Trained, train
 from kiban.make.model.metrics import StepMetrics, draw_loss, read_metrics
 from kiban.make.model.optim import freeze_embeddings
@@ -148,7 +148,7 @@ def _export(context: StageContext, model: Any, packed: Packed) -> list[StepMetri
     files = context.files
     model.to("cpu").eval()
     model.config.dtype = torch.float32
-    model.save_pretrained(files)
+    save_model(model, files)
     copy_tokenizer(context.inputs["tokenizer"].path, files)
     np.save(files / "unigram.npy", packed.unigram_counts())
     shutil.copyfile(context.scratch / "metrics.jsonl", files / "metrics.jsonl")
