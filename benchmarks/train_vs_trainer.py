@@ -172,6 +172,8 @@ def configuration(steps: int) -> Any:
         seq_len_tokens=SEQ_LEN,
         micro_batch_sequences=MICRO_BATCH,
         learning_rate=1e-3,
+        warmup_fraction=0.0,
+        decay_fraction=0.0,
         device="cpu",
         checkpoint_every_seconds=1e9,
     )
