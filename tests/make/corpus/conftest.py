@@ -55,7 +55,9 @@ def make_context(tmp_path: Path) -> MakeContext:
         listed = []
         for name, given in sources.items():
             keys = given if isinstance(given, dict) else {"path": str(given)}
-            listed.append({"name": name, "owner": "Shiomi", "licence": "CC0-1.0", "uses": ("train",), **keys})
+            listed.append(
+                {"name": name, "owner": "Shiomi", "licence": "CC0-1.0", "uses": ("train", "evaluate"), **keys}
+            )
         recipe = Recipe.model_validate(
             {
                 "name": "test",

@@ -113,6 +113,22 @@ def test_sources_are_counted_apart_and_the_first_source_keeps_a_shared_text(make
     assert made.report["sources"]["two"]["dropped"]["duplicate"]["examples"][0]["same_as"] == "one: same.txt"
 
 
+def test_nothing_is_held_out_of_a_source_that_is_not_cleared_for_evaluation(
+    make_context: MakeContext, tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "ours.jsonl", ({"id": f"o{n}", "text": f"当社の記録 {n} 号。" * 9} for n in range(200)))
+    write_jsonl(tmp_path / "theirs.jsonl", ({"id": f"t{n}", "text": f"他社の記録 {n} 号。" * 9} for n in range(200)))
+    theirs = {"path": "theirs.jsonl", "uses": ("train",)}
+    context = make_context({"ours": "ours.jsonl", "theirs": theirs}, heldout_fraction=0.3)
+    run(context)
+    heldout = {document.source for document in read_documents(context.files, "heldout")}
+    trained = {document.source for document in read_documents(context.files, "train")}
+    assert (heldout, trained) == ({"ours"}, {"ours", "theirs"})
+    alone = make_context({"theirs": theirs}, work="alone", heldout_fraction=0.3)
+    assert run(alone).stats["heldout"]["documents"] == 0
+    assert list(read_documents(alone.files, "heldout")) == []
+
+
 @pytest.mark.parametrize(
     ("count", "fraction", "train", "heldout"),
     [(10, 0.0, 10, 0), (10, 1e-9, 9, 1), (2, 1e-9, 1, 1), (1, 0.5, 1, 0), (10, 0.999999, 1, 9)],

@@ -34,6 +34,8 @@ from kiban.make.stage import StageContext
 COMMIT_SECONDS = 5.0
 EXAMPLES = 5
 EXCERPT_CHARACTERS = 80
+# The share of a document whose owner has not cleared it for `evaluate`: beyond any heldout_fraction.
+NEVER_HELD_OUT = 1.0
 READERS = {"text": read_text, "markdown": read_markdown, "jsonl": read_jsonl, "json": read_json, "csv": read_csv}
 
 
@@ -174,7 +176,7 @@ class Build:
         if first := self.state.first_with(sha256, f"{source.name}: {event.id}"):
             self._drop(tally, "duplicate", event.id, text, same_as=first)
             return
-        share = self._share(sha256)
+        share = self._share(sha256) if "evaluate" in source.uses else NEVER_HELD_OUT
         split: Split = "heldout" if share < self.config.heldout_fraction else "train"
         tally.keep(split, len(text), len(data))
         self.state.keep(split, (event.id, source.name, sha256, data), share)
@@ -216,10 +218,11 @@ class Build:
         if not kept["train"] and kept["heldout"]:
             moved, remark = ("heldout", "train"), "no document fell into train by its hash; the nearest one was taken"
         elif not kept["heldout"] and self.config.heldout_fraction > 0 and kept["train"] > 1:
-            moved, remark = (
-                ("train", "heldout"),
-                "no document fell into held-out by its hash; the nearest one was taken",
-            )
+            if state.nearest["train"][0] == NEVER_HELD_OUT:
+                remark = "no document's source is cleared for `evaluate`; nothing is held out"
+            else:
+                moved = ("train", "heldout")
+                remark = "no document fell into held-out by its hash; the nearest one was taken"
         if kept["train"] + kept["heldout"] == 1 and self.config.heldout_fraction > 0:
             remark = "there is one document only; it is in train, and nothing is held out"
         changed: Path | None = None
