@@ -65,6 +65,17 @@ def test_every_way_to_name_a_model_leads_to_it(root: Path, model: Artifact, card
     assert located.fingerprint == f"kiban-{model.digest[:12]}"
 
 
+def test_a_folder_of_documents_called_like_the_recipe_is_not_what_is_meant(
+    root: Path, model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "other").mkdir()
+    assert locate("demo", root).digest == model.digest
+    with pytest.raises(BadInput, match="this folder holds no model"):
+        locate("other", root)
+
+
 def test_a_model_made_from_scratch_is_known_for_one(
     root: Path, model: Artifact, qwen3_folder: Path, tmp_path: Path
 ) -> None:

@@ -81,9 +81,7 @@ def locate(reference: str, store_root: Path) -> Located:
         BadInput: nothing answers to it, it leads to no model, or files are missing or damaged.
     """
     folder = Path(reference)
-    if folder.is_dir() and not (folder / "manifest.json").is_file():
-        if not (folder / "config.json").is_file():
-            raise BadInput("this folder holds no model: it has neither config.json nor manifest.json", where=reference)
+    if (folder / "config.json").is_file() and not (folder / "manifest.json").is_file():
         _check_files(folder)
         return Located(folder.resolve(), folder.resolve().name, (), _folder_digest(folder), None)
     artifact, root = _find(reference, folder, store_root)
@@ -107,18 +105,21 @@ def locate(reference: str, store_root: Path) -> Located:
 
 
 def _find(reference: str, folder: Path, store_root: Path) -> tuple[Artifact, Path | None]:
-    if folder.is_dir():
+    if (folder / "manifest.json").is_file():
         found = Artifact(folder.resolve(), read_manifest(folder))
         # A copy of an artifact outside any store is served too; then there is nothing to lock.
         root = found.path.parents[1] if found.path.parent.name == "artifacts" else None
     else:
+        # A recipe is often called like the folder of documents it was made from: that folder is not what is meant.
+        names = Store(store_root).names() if store_root.is_dir() else {}
+        if folder.is_dir() and not any(name in (reference, f"{reference}/model") for name in names):
+            raise BadInput("this folder holds no model: it has neither config.json nor manifest.json", where=reference)
         if not store_root.is_dir():
             raise BadInput(
                 f"no model {reference!r}: there is no such folder, and no store at {store_root}",
                 hint="make one with `kiban make RECIPE`, or say where the store is with `kiban --store`",
             )
         store, root = Store(store_root), store_root.absolute()
-        names = store.names()
         model = store.get(names[f"{reference}/model"]) if f"{reference}/model" in names else None
         found = model or store.find(reference)
     if found.kind == "model":
