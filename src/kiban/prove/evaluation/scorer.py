@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from kiban.make.model.runtime import usable_cores
+from kiban.make.tokenizer.files import load_for_text
 
 Floats = npt.NDArray[np.float64]
 
@@ -66,9 +67,7 @@ class Scorer:
         begins_with_bos = bos is not None and self.tokenizer("")["input_ids"][:1] == [bos]
         self.prefix = int(bos if begins_with_bos else eos)
         self._head = self.model.get_output_embeddings()
-        # A document that spells a control token is a text about it; training reads it the same way.
-        self._backend = self.tokenizer.backend_tokenizer
-        self._backend.encode_special_tokens = True
+        self._backend = load_for_text(folder)
 
     def encode(self, text: str) -> list[int]:
         return list(self._backend.encode(text, add_special_tokens=False).ids)

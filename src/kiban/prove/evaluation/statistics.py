@@ -22,7 +22,8 @@ def wilson_interval(successes: int, trials: int) -> Interval:
     rate, z2 = successes / trials, Z_95**2
     centre = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
     half = Z_95 / (1 + z2 / trials) * math.sqrt(rate * (1 - rate) / trials + z2 / (4 * trials**2))
-    return (max(0.0, centre - half), min(1.0, centre + half))
+    # At the ends the formula gives exactly 0 and 1, which rounding would miss by a hair.
+    return (centre - half if successes else 0.0, centre + half if successes < trials else 1.0)
 
 
 class DocumentBootstrap:
