@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from kiban.kit.config import Origins, StrictModel, load_model
+from kiban.plan.counts import count_parameters
+from kiban.plan.shape import ModelShape
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -136,14 +138,16 @@ class Shape(StrictModel):
             "intermediate_size": self.intermediate_size or -(-hidden * 8 // 3 // 64) * 64,
         }
 
+    def plan_shape(self, vocab_size: int) -> ModelShape:
+        """The decoder that `make` builds of it, as `kiban plan` counts it; norms of queries and keys are Qwen3's."""
+        return ModelShape(
+            **self.resolved(), vocab_size=vocab_size, tie_word_embeddings=self.tie_word_embeddings, qk_norm="head"
+        )
+
     def parameters(self, vocab_size: int) -> dict[str, int]:
         """Parameters by structure, in all and of the token embeddings (both tables where they are not tied)."""
-        sizes = self.resolved()
-        hidden, heads, head_dim = sizes["hidden_size"], sizes["num_attention_heads"], sizes["head_dim"]
-        attention = 2 * hidden * head_dim * (heads + sizes["num_key_value_heads"]) + 2 * head_dim
-        layer = attention + 3 * hidden * sizes["intermediate_size"] + 2 * hidden
-        embedding = vocab_size * hidden * (1 if self.tie_word_embeddings else 2)
-        return {"total": sizes["num_hidden_layers"] * layer + hidden + embedding, "embedding": embedding}
+        count = count_parameters(self.plan_shape(vocab_size))
+        return {"total": count.total, "embedding": count.embedding + count.head}
 
 
 class Base(StrictModel):

@@ -129,7 +129,7 @@ def _attention_rest(shape: ModelShape) -> int:
 
 
 def dense_ffn_parameters(shape: ModelShape) -> int:
-    return _ffn(shape, shape.intermediate_size or 0, shape.ffn_bias)
+    return _ffn(shape, shape.intermediate_size or 0, shape.ffn_bias) + shape.activation_parameters
 
 
 def expert_parameters(shape: ModelShape) -> int:

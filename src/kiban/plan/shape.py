@@ -18,7 +18,7 @@ Whole = Annotated[Tokens, Field(ge=0)]
 
 
 class ModelShape(StrictModel):
-    """Sizes of a decoder. What is not given takes the most common choice; `resolved_*` say what that is."""
+    """Sizes of a decoder. What is not given takes the most common choice."""
 
     name: str = Field("", description="what reports call it")
     hidden_size: Size
@@ -44,6 +44,7 @@ class ModelShape(StrictModel):
     intermediate_size: Size | None = Field(None, description="of the dense layers")
     gated_ffn: bool = Field(True, description="SwiGLU and its like: three matrices instead of two")
     ffn_bias: bool = False
+    activation_parameters: Whole = Field(0, description="learned numbers in a dense layer's activation (xIELU: 2)")
 
     # mixture of experts
     num_experts: Whole = Field(0, description="routed experts of a layer")

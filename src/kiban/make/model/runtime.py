@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -16,17 +17,8 @@ import torch
 
 from kiban.kit.errors import BadInput
 from kiban.make.recipe import TrainingConfig
+from kiban.plan.hardware import find_accelerator
 
-# Dense bfloat16 and float32 (tensor cores not used) FLOP/s from the makers' data sheets, by part of the device name.
-GPU_PEAK_FLOPS: dict[str, dict[str, float]] = {
-    "B200": {"bf16": 2.25e15, "fp32": 75e12},
-    "H200": {"bf16": 989e12, "fp32": 67e12},
-    "H100 PCIe": {"bf16": 756e12, "fp32": 51e12},
-    "H100": {"bf16": 989e12, "fp32": 67e12},
-    "A100": {"bf16": 312e12, "fp32": 19.5e12},
-    "L40S": {"bf16": 362e12, "fp32": 91.6e12},
-    "L4": {"bf16": 121e12, "fp32": 30.3e12},
-}
 PEAK_SECONDS = 1.0
 
 # glibc: mallopt parameters (malloc.h)
@@ -123,9 +115,9 @@ def peak_flops(runtime: Runtime) -> Peak:
     """The maker's figure for a known GPU, else the best square matrix product that a second of trying gives."""
     if runtime.device == "cuda":
         name = torch.cuda.get_device_name()
-        for part, figures in GPU_PEAK_FLOPS.items():
-            if part in name:
-                return Peak(figures[runtime.precision], f"data sheet of {name}, dense {runtime.precision}")
+        with contextlib.suppress(BadInput):  # a GPU that the catalogue does not know, or not in this precision
+            flops_per_s = find_accelerator(name).peak(runtime.precision)
+            return Peak(flops_per_s, f"data sheet of {name}, dense {runtime.precision}")
     size = 8192 if runtime.device == "cuda" else 1024
     left = torch.randn(size, size, device=runtime.device).to(runtime.dtype)
     right = torch.randn(size, size, device=runtime.device).to(runtime.dtype)

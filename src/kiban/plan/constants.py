@@ -1,0 +1,44 @@
+"""What the step-time model assumes of software and machines in general, and the fitted efficiency of products."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from kiban.kit.config import StrictModel, load_model
+
+DATA = Path(__file__).with_name("data")
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Constants(StrictModel):
+    """One value each for every machine and run; docs/plan.md says what each rests on."""
+
+    tile_rows: Positive = Field(description="rows of the output tile that one compute unit makes at a time")
+    tile_columns: Positive
+    wave_tail: Positive = Field(description="waves of tiles lost at the end of a product, on average")
+    inner_ramp: Positive = Field(description="inner size of a product at which half the rate is reached")
+    attention_relative_efficiency: Share = Field(description="of fused attention, forward, over that of large products")
+    attention_backward_ratio: Positive = Field(description="attention's backward over forward operations")
+    memory_efficiency: Share = Field(description="of the memory's peak rate in elementwise kernels")
+    scale_up_efficiency: Share = Field(description="of the peak rate inside the fast domain")
+    scale_out_efficiency: Share = Field(description="of the network's peak rate")
+    tensor_parallel_overlap: Share = Field(description="share of tensor-parallel traffic hidden behind products")
+    expert_parallel_overlap: Share = Field(description="share of the all-to-all hidden behind products")
+    pipeline_overlap: Share = Field(description="share of transfers between stages hidden in steady state")
+    data_parallel_overlap: Share = Field(description="share of a backward pass that can hide gradient traffic")
+    host_seconds_per_layer: Positive = Field(description="to launch a layer's forward kernels")
+    host_seconds_per_step: Positive = Field(description="data, logging, clipping, synchronisation")
+    expert_imbalance: Positive = Field(description="busiest rank's routed tokens over the mean")
+    straggler_per_doubling: Share = Field(description="time lost to the slowest rank, per doubling of nodes")
+    zero_bubble_residue: Share = Field(description="bubble of the zero-bubble schedule over that of 1F1B")
+
+
+@functools.cache
+def constants() -> Constants:
+    loaded, _ = load_model(DATA / "constants.yaml", Constants)
+    return loaded

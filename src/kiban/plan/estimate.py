@@ -1,0 +1,341 @@
+"""From a plan to what it will take: counts, layout, memory, time, money, energy and carbon, each with its sources."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kiban import __version__
+from kiban.kit.errors import BadInput
+from kiban.plan import batch as batches
+from kiban.plan import counts
+from kiban.plan.calibration import Efficiencies, efficiencies, hardware_flops_per_token, machine_for
+from kiban.plan.footprint import Footprint, footprint
+from kiban.plan.hardware import Accelerator, accelerators, find_accelerator
+from kiban.plan.layout import Batch
+from kiban.plan.planfile import PlanFile, plan_shape
+from kiban.plan.prices import Price, price_of
+from kiban.plan.quantity import Quantity
+from kiban.plan.reliability import MTBF_GPU_HOURS, MTBF_SOURCE, RESTART_SECONDS, Goodput, predict_goodput
+from kiban.plan.search import Candidate, SearchResult, require_layout, search_layouts
+from kiban.plan.shape import ModelShape
+from kiban.plan.step import Machine
+from kiban.plan.warnings import PlanWarning, find_warnings
+from kiban.plan.workload import Workload, peak_flops
+
+STRUCTURE = "counted from the structure"
+MEMORY = "activations as Korthikanti et al. (2022), sharding as ZeRO (Rajbhandari et al., 2020), from the structure"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Hardware a plan runs on, with what it costs and how often it fails."""
+
+    accelerator: Accelerator
+    gpus: int
+    price: Price
+    mtbf_gpu_hours: float
+    mtbf_source: str
+    restart_seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingEstimate:
+    """Everything predicted about one training run; `json` gives the object that `kiban plan --json` prints."""
+
+    name: str
+    shape: ModelShape
+    work: Workload
+    tokens: int
+    cluster: Cluster
+    machine: Machine
+    fitted: Efficiencies
+    search: SearchResult
+    best: Candidate
+    goodput: Goodput
+    search_seconds: float
+    batch_source: str
+    plan: PlanFile
+
+    # -- what it comes to -------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> counts.ParameterCount:
+        return counts.count_parameters(self.shape)
+
+    @property
+    def flops(self) -> counts.TrainingFlops:
+        """Per token."""
+        return counts.training_flops_per_token(self.shape, self.work.seq_len_tokens)
+
+    @property
+    def batch_tokens(self) -> int:
+        return self.best.sequences * self.work.seq_len_tokens
+
+    @property
+    def steps(self) -> int:
+        return max(1, -(-self.tokens // self.batch_tokens))
+
+    @property
+    def step_seconds(self) -> Quantity:
+        value = self.best.step_seconds
+        low, high = self.fitted.band_of(self.machine.accelerator, self.work.precision)
+        key = f"{self.machine.accelerator.name} {self.work.precision}"
+        sources = (
+            f"roofline and alpha-beta model; efficiency of products {self.machine.efficiency:.2f} for {key}, fitted to "
+            f"{self.fitted.source}",
+        )
+        return Quantity(value, "s", sources, value * low, value * high)
+
+    @property
+    def duration_seconds(self) -> Quantity:
+        """Wall-clock time from start to end."""
+        lost = 1 / self.goodput.share
+        why = (
+            f"{self.goodput.share:.1%} of the time trains: failures and checkpoints after Young (1974) and Daly "
+            f"(2006), {self.goodput.source}"
+        )
+        return self.step_seconds.times(self.tokens / self.batch_tokens * lost, "s", why)
+
+    @property
+    def gpu_hours(self) -> Quantity:
+        return self.duration_seconds.times(self.cluster.gpus / 3600, "GPU-hours")
+
+    @property
+    def yen(self) -> Quantity:
+        price = self.cluster.price
+        return self.gpu_hours.with_range(
+            price.yen_per_gpu_hour,
+            price.low_yen_per_gpu_hour,
+            price.high_yen_per_gpu_hour,
+            "JPY",
+            f"{price.yen_per_gpu_hour:,.0f} yen per GPU-hour ({price.low_yen_per_gpu_hour:,.0f} to "
+            f"{price.high_yen_per_gpu_hour:,.0f}): {price.method}",
+            *price.sources,
+        )
+
+    @property
+    def mfu(self) -> dict[str, float]:
+        """Model FLOP utilisation by convention, of the dense 16-bit peak."""
+        rate = self.batch_tokens / self.best.step_seconds / self.cluster.gpus
+        peak = peak_flops(self.cluster.accelerator, "bf16")
+        flops = self.flops
+        per_token = {
+            "six_n": flops.six_n,
+            "with_attention": flops.with_attention,
+            "with_causal_attention": flops.with_causal_attention,
+            "hardware": hardware_flops_per_token(self.work, self.best.layout.recompute),
+        }
+        return {convention: rate * count / peak for convention, count in per_token.items()}
+
+    @functools.cached_property
+    def footprint(self) -> Footprint:
+        hours = self.duration_seconds.value / 3600
+        return footprint(self.gpu_hours, hours, self.cluster.accelerator, self.cluster.gpus, self.plan.site)
+
+    @property
+    def warnings(self) -> list[PlanWarning]:
+        return find_warnings(self)
+
+    # -- as one JSON object -----------------------------------------------------------------------------------------
+
+    def json(self) -> dict[str, Any]:
+        parameters, flops = self.parameters, self.flops
+        sources = (STRUCTURE, *self.plan.sources)
+        return {
+            "kiban": __version__,
+            "name": self.name,
+            "description": self.plan.description,
+            "params_total": Quantity(parameters.total, "parameters", sources).json(),
+            "params_active": Quantity(parameters.active, "parameters", sources).json(),
+            "params_by_part": parameters.by_part(),
+            "tokens": Quantity(self.tokens, "tokens", ("the plan",)).json(),
+            "flops": {
+                **Quantity(
+                    flops.with_attention * self.tokens, "FLOPs", (STRUCTURE, CONVENTIONS["with_attention"])
+                ).json(),
+                "convention": CONVENTIONS["with_attention"],
+                "by_convention": {
+                    name: getattr(flops, name) * self.tokens for name in CONVENTIONS if name != "hardware"
+                },
+            },
+            "cluster": {
+                "gpu": self.cluster.accelerator.name,
+                "gpus": self.cluster.gpus,
+                "precision": self.work.precision,
+                "sources": list(self.cluster.accelerator.sources),
+            },
+            "layout": {
+                **asdict(self.best.layout),
+                "text": self.best.layout.describe(),
+                "sources": [
+                    f"the fastest per token of {self.search.fitting:,} layouts that fit, "
+                    f"of {self.search.examined:,} examined"
+                ],
+            },
+            "layouts": [self._candidate(each) for each in self.search.best],
+            "alternatives": [
+                {
+                    "dimension": each.dimension,
+                    "value": each.value,
+                    "layout": each.layout.describe(),
+                    "slower": each.slower,
+                    "needs_bytes": each.needs_bytes,
+                    "why": each.why,
+                }
+                for each in self.search.alternatives
+            ],
+            "search": {
+                "examined": self.search.examined,
+                "fitting": self.search.fitting,
+                "rejected": dict(self.search.rejected.most_common()),
+                "seconds": self.search_seconds,
+            },
+            "memory_per_gpu_bytes": {
+                **Quantity(self.best.memory_bytes, "bytes", (MEMORY,)).json(),
+                "by_category": self.best.memory,
+                "usable_bytes": self.search.usable_bytes,
+            },
+            "batch": {
+                "sequences": self.best.sequences,
+                "tokens": self.batch_tokens,
+                "steps": self.steps,
+                "sources": [self.batch_source],
+            },
+            "step_seconds": {**self.step_seconds.json(), "by_part": self.best.seconds},
+            "tokens_per_s_per_gpu": self._rate().json(),
+            "mfu": {
+                **self._mfu().json(),
+                "convention": CONVENTIONS["with_attention"] + PEAK,
+                "by_convention": self.mfu,
+            },
+            "goodput": asdict(self.goodput),
+            "duration_seconds": self.duration_seconds.json(),
+            "gpu_hours": self.gpu_hours.json(),
+            "yen": {**self.yen.json(), "yen_per_gpu_hour": self.cluster.price.yen_per_gpu_hour},
+            **self.footprint.json(),
+            "budget": self.plan.budget.model_dump(exclude_none=True),
+            "warnings": [asdict(each) for each in self.warnings],
+        }
+
+    def _rate(self) -> Quantity:
+        step = self.step_seconds
+        assert step.low is not None
+        assert step.high is not None
+        per_gpu = self.batch_tokens / self.cluster.gpus
+        return Quantity(per_gpu / step.value, "tokens/s per GPU", step.sources, per_gpu / step.high, per_gpu / step.low)
+
+    def _mfu(self) -> Quantity:
+        step, value = self.step_seconds, self.mfu["with_attention"]
+        assert step.low is not None
+        assert step.high is not None
+        low, high = value * step.value / step.high, value * step.value / step.low
+        return Quantity(value, "share of the dense 16-bit peak", step.sources, low, high)
+
+    def _candidate(self, candidate: Candidate) -> dict[str, Any]:
+        return {
+            **asdict(candidate.layout),
+            "text": candidate.layout.describe(),
+            "step_seconds": candidate.step_seconds,
+            "sequences": candidate.sequences,
+            "slower": candidate.seconds_per_sequence / self.best.seconds_per_sequence - 1,
+            "memory_per_gpu_bytes": candidate.memory_bytes,
+            "seconds_by_part": candidate.seconds,
+        }
+
+
+CONVENTIONS: Mapping[str, str] = {
+    "six_n": "6 x active parameters, attention not counted (Kaplan et al., 2020)",
+    "with_attention": "6 x weights of matrix products + attention over all pairs of tokens (PaLM, 2022, appendix B)",
+    "with_causal_attention": "6 x weights of matrix products + attention over the pairs a causal mask lets through",
+    "hardware": "attention over all pairs, and what is recomputed counted again (HFU)",
+}
+PEAK = "; of the dense 16-bit peak, whatever the precision"
+
+
+def estimate(plan: PlanFile, folder: Path, *, keep: int = 5, explain: bool = True) -> TrainingEstimate:
+    """Predict what `plan` takes; `folder` is where relative paths in it start.
+
+    Raises:
+        BadInput: an impossible shape, an unknown GPU or area, a cluster too small (with the smallest that works), a
+            batch that no layout divides.
+    """
+    shape = plan_shape(plan.model, folder)
+    training = plan.training
+    work = Workload(
+        shape=shape,
+        seq_len_tokens=training.seq_len_tokens,
+        precision=training.precision,
+        optimizer_bytes=training.optimizer_bytes_per_parameter,
+        gradient_bytes=training.gradient_bytes_per_parameter,
+    )
+    cluster = read_cluster(plan, folder)
+    check_precision(cluster.accelerator, training.precision)
+    return estimate_workload(plan, work, training.tokens, cluster, keep=keep, explain=explain)
+
+
+def estimate_workload(
+    plan: PlanFile, work: Workload, tokens: int, cluster: Cluster, *, keep: int = 5, explain: bool = True
+) -> TrainingEstimate:
+    """The estimate of a workload on a cluster; the plan gives batch, layout, site and names."""
+    training, accelerator = plan.training, cluster.accelerator
+    fitted = efficiencies()
+    machine = machine_for(accelerator, work.precision, fitted)
+    flops = counts.training_flops_per_token(work.shape, work.seq_len_tokens).with_attention * tokens
+    if training.global_batch_sequences:
+        batch, batch_source = Batch(training.global_batch_sequences, exact=True), "the plan"
+    else:
+        batch, batch_source = batches.default_batch(flops, work.seq_len_tokens), batches.SOURCE
+    started = time.perf_counter()
+    fixed = training.layout.fixed()
+    found = search_layouts(work, machine, cluster.gpus, batch, fixed=fixed, keep=keep, explain=explain)
+    best = require_layout(found, work, machine, cluster.gpus, batch)
+    seconds = time.perf_counter() - started
+    useful = best.step_seconds * tokens / (best.sequences * work.seq_len_tokens)
+    state = counts.count_parameters(work.shape).total * (work.optimizer_bytes * work.trainable + work.element_bytes)
+    goodput = predict_goodput(
+        useful_seconds=useful,
+        gpus=cluster.gpus,
+        state_bytes_per_gpu=state / cluster.gpus,
+        mtbf_gpu_hours=cluster.mtbf_gpu_hours,
+        restart_seconds=cluster.restart_seconds,
+        source=cluster.mtbf_source,
+    )
+    name = plan.name
+    return TrainingEstimate(
+        name, work.shape, work, tokens, cluster, machine, fitted, found, best, goodput, seconds, batch_source, plan
+    )
+
+
+def read_cluster(plan: PlanFile, folder: Path) -> Cluster:
+    """The hardware of a plan, with its price.
+
+    Raises:
+        BadInput: an unknown GPU, with the nearest names.
+    """
+    given = plan.cluster
+    catalogue = accelerators(folder / given.catalogue) if given.catalogue else None
+    accelerator = find_accelerator(given.gpu, "cluster.gpu", catalogue)
+    price = price_of(accelerator, given.price_yen_per_gpu_hour)
+    mtbf = given.mtbf_gpu_hours
+    source = "the plan" if mtbf else MTBF_SOURCE
+    return Cluster(accelerator, given.gpus, price, mtbf or MTBF_GPU_HOURS, source, given.restart or RESTART_SECONDS)
+
+
+def check_precision(accelerator: Accelerator, precision: str) -> None:
+    """Refuse a precision the hardware has no units for.
+
+    Raises:
+        BadInput: with those it has.
+    """
+    known = set(accelerator.peak_flops) | ({"fp16"} if "bf16" in accelerator.peak_flops else set())
+    if precision not in known:
+        raise BadInput(
+            f"{accelerator.name} has no {precision}",
+            where="training.precision",
+            hint=f"it has {', '.join(accelerator.peak_flops)}",
+        )

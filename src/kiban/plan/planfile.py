@@ -1,0 +1,123 @@
+"""The plan file: what is to be made, on what, where, and within what budget, as strict data with units in the names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kiban.kit.config import Origins, StrictModel, load_model
+from kiban.kit.quantities import GpuHours, Gpus, Seconds, Tokens, Watts, Yen
+from kiban.plan.families import read_config
+from kiban.plan.layout import Recompute, Schedule
+from kiban.plan.shape import ModelShape
+from kiban.plan.workload import Precision
+
+Positive = Annotated[Tokens, Field(gt=0)]
+# A thousand times the largest published pretraining corpora; more is a slip of units.
+MOST_TOKENS = 10**17
+
+
+class PlanModel(StrictModel):
+    """Where the structure comes from."""
+
+    shape: ModelShape | None = None
+    config: str | None = Field(None, description="a transformers config.json or its folder; relative to the plan")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.shape is None) == (self.config is None):
+            raise ValueError("give either `shape` (sizes) or `config` (a transformers config.json)")
+        return self
+
+
+class LayoutChoice(StrictModel):
+    """Parts of the layout that are decided already; what is not given is searched."""
+
+    tp: Positive | None = None
+    pp: Positive | None = None
+    vpp: Positive | None = None
+    cp: Positive | None = None
+    ep: Positive | None = None
+    etp: Positive | None = None
+    zero: Literal[0, 1, 2, 3] | None = Field(None, description="3: FSDP")
+    shard: Positive | None = Field(None, description="ranks that share one sharded copy (HSDP)")
+    micro_batch: Positive | None = Field(None, description="sequences")
+    recompute: Recompute | None = None
+    schedule: Schedule | None = None
+
+    def fixed(self) -> dict[str, tuple[Any, ...]]:
+        return {name: (value,) for name, value in self.model_dump().items() if value is not None}
+
+
+class PlanTraining(StrictModel):
+    tokens: Annotated[Tokens, Field(gt=0, le=MOST_TOKENS)] = Field(description="15T, 15兆 or 15,000,000,000,000")
+    seq_len_tokens: Positive = 4096
+    global_batch_sequences: Positive | None = Field(None, description="per optimizer step; default: by compute")
+    precision: Precision = "bf16"
+    layout: LayoutChoice = LayoutChoice()
+    optimizer_bytes_per_parameter: Annotated[int, Field(ge=0, le=16)] = Field(
+        12, description="master weights and moments: 12 for Adam in float32, 8 with moments in bfloat16"
+    )
+    gradient_bytes_per_parameter: Literal[2, 4] = 4
+
+
+class PlanCluster(StrictModel):
+    gpu: str = Field(description="a name of the catalogue: H100, B200, MI300X …")
+    gpus: Annotated[Gpus, Field(gt=0, le=2**20)]
+    catalogue: str | None = Field(None, description="a file of further accelerators; relative to the plan")
+    price_yen_per_gpu_hour: Annotated[float, Field(gt=0)] | None = Field(None, description="default: published prices")
+    mtbf_gpu_hours: Annotated[float, Field(gt=0)] | None = Field(None, description="mean hours of one GPU to a failure")
+    restart: Seconds | None = Field(None, description="from a failure to training again: 15 min")
+
+
+class PlanSite(StrictModel):
+    area: str = Field("東京", description="supply area: 北海道 … 沖縄, Hokkaido … Okinawa, or a foreign grid")
+    pue: Annotated[float, Field(ge=1, le=4)] | None = Field(None, description="facility over IT energy")
+    feed: Watts | None = Field(None, description="power the site can draw: 30 MW")
+    start_month: Annotated[int, Field(ge=1, le=12)] | None = None
+    site: str | None = Field(None, description="a site of the catalogue, for its PUE and water use")
+
+
+class PlanBudget(StrictModel):
+    """What must not be exceeded."""
+
+    yen: Annotated[Yen, Field(gt=0)] | None = None
+    gpu_hours: Annotated[GpuHours, Field(gt=0)] | None = None
+    duration: Annotated[Seconds, Field(gt=0)] | None = Field(None, description="from start to end: 90 days, 3か月")
+
+
+class PlanFile(StrictModel):
+    """A training run to be costed."""
+
+    name: str = Field(pattern=r"^[^/\s][^/]*$")
+    description: str = ""
+    model: PlanModel
+    training: PlanTraining
+    cluster: PlanCluster
+    site: PlanSite = PlanSite()
+    budget: PlanBudget = PlanBudget()
+    sources: tuple[str, ...] = Field((), description="where the sizes come from")
+
+
+def load_plan(path: Path, overrides: Sequence[str] = ()) -> tuple[PlanFile, Origins]:
+    """Read and check a plan file.
+
+    Raises:
+        BadInput: with file and line, or the override, of the first problem.
+    """
+    return load_model(path, PlanFile, overrides)
+
+
+def plan_shape(model: PlanModel, folder: Path) -> ModelShape:
+    """The structure a plan names; `folder` is where the plan file lies.
+
+    Raises:
+        BadInput: the config.json cannot be read or is of an unsupported family.
+    """
+    if model.shape is not None:
+        return model.shape
+    assert model.config is not None
+    return read_config(folder / model.config)
