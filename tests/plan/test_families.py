@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 from collections import Counter
@@ -16,6 +17,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 from kiban.kit.errors import BadInput
 from kiban.plan.counts import count_parameters
 from kiban.plan.families import FAMILIES, read_config, shape_from_config
+from kiban.plan.families.rules import latent
 from kiban.plan.families.unsupported import WHY
 from kiban.plan.shape import ModelShape
 
@@ -241,6 +243,26 @@ def test_defaults_are_those_of_transformers(family: str) -> None:
     shape = read({"model_type": "some_wrapper", "text_config": config})
     assert count_parameters(shape).total == total(model)
     assert shape.sliding_window_layers == sliding_layers(model)
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"kimi_k2"}))
+def test_each_default_stands_in_transformers(family: str) -> None:
+    """Also those that a default model cannot show, such as key-value heads that follow from other defaults."""
+    known = {field.name: field.default for field in dataclasses.fields(CONFIG_MAPPING[family])}
+    renamed = CONFIG_MAPPING[family].attribute_map
+    ours = FAMILIES[family]
+    unread = {"num_key_value_heads", "head_dim"} if latent in ours.rules else set()
+    wrong = {}
+    for key, value in ours.defaults.items():
+        if key in unread:
+            continue
+        names = [new for alias in ours.names.get(key, (key,)) for new in (alias, renamed.get(alias, alias))]
+        names += [old for old, new in renamed.items() if new in names]
+        if found := [name for name in names if name in known]:
+            theirs = known[found[0]]
+            if theirs != value and family not in DEFAULTS_NEED:
+                wrong[key] = (value, theirs)
+    assert not wrong
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Prices: medians and ranges of dated, cited entries; estimates that say so; users' own figures."""
 
 import statistics
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ def test_every_entry_is_dated_cited_and_about_a_known_accelerator() -> None:
     currencies = {rate.currency for rate in table.exchange_rates}
     for each in table.entries:
         assert each.accelerator in accelerators()
-        assert "2024-01-01" <= each.date <= date.today().isoformat()
+        assert each.date >= "2024-01-01"
         assert len(each.source) > 10
         assert each.checked
         assert each.currency in currencies
@@ -39,11 +38,13 @@ def test_the_value_is_the_median_of_the_entries_in_yen() -> None:
     by_hand = [
         each.amount * (dollar if each.currency == "USD" else 1)
         for each in prices().entries
-        if each.accelerator == "H100" and each.amount
+        if each.accelerator == "H100" and each.amount and each.kind != "public programme"
     ]
     found = price_of("NVIDIA H100 80GB HBM3")
     assert found.yen_per_gpu_hour == pytest.approx(statistics.median(by_hand))
-    assert (found.low_yen_per_gpu_hour, found.high_yen_per_gpu_hour) == (min(by_hand), max(by_hand))
+    # The band of a prediction is 80%, so that of many prices is too: of a dozen, one or so lies outside at either end.
+    outside = [yen for yen in by_hand if not found.low_yen_per_gpu_hour <= yen <= found.high_yen_per_gpu_hour]
+    assert 2 <= len(outside) <= 0.25 * len(by_hand)
     assert not found.estimated
     assert found.entries == len(found.sources) == len(by_hand)
     assert found.dates is not None

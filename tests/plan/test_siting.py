@@ -71,8 +71,9 @@ def test_data_are_complete_and_cited() -> None:
     ("said", "name"),
     [
         ("東京", "東京"), ("東京電力", "東京"), ("Tokyo", "東京"), ("TEPCO", "東京"), ("東京都", "東京"),
-        ("茨城県", "東京"), ("ＫＥＰＣＯ", "関西"), ("大阪府", "関西"), ("九州電力", "九州"), ("kyushu", "九州"), ("北海道", "北海道"),
-        ("中部エリア", "中部"), ("Okinawa area", "沖縄"), ("Iceland", "アイスランド"), ("united-states", "米国"),
+        ("茨城県", "東京"), ("ＫＥＰＣＯ", "関西"), ("大阪府", "関西"), ("九州電力", "九州"), ("kyushu", "九州"),
+        ("北海道", "北海道"), ("中部エリア", "中部"),
+        ("Okinawa area", "沖縄"), ("Iceland", "アイスランド"), ("united-states", "米国"),
     ],
 )  # fmt: skip
 def test_areas_are_understood_in_japanese_and_english(said: str, name: str) -> None:

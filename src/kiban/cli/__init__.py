@@ -14,6 +14,7 @@ from kiban.kit.errors import KibanError
 
 # command -> (module, one line for `kiban --help`)
 COMMANDS = {
+    "plan": ("kiban.cli.plan", "Say what a model will cost before anyone pays for it."),
     "make": ("kiban.cli.make", "Make a model from a recipe: only what changed is remade."),
     "recipe": ("kiban.cli.recipe", "Start, check and describe recipes."),
     "show": ("kiban.cli.artifacts", "Show what an artifact is, what it holds and what it cost."),

@@ -147,9 +147,9 @@ def gc(store_root: Path, dry_run: bool, partial_older_than: float, as_json: bool
     total = sum(size for _, size in gone)
     rows = [
         {
-            "digest": path.name.strip("."),
-            "name": described.get(path.name),
-            "what": "artifact" if path.parent.name == "artifacts" else "interrupted work",
+            "digest": path.stem.strip("."),
+            "name": described.get(path.stem),
+            "what": {"artifacts": "artifact", "plans": "plan"}.get(path.parent.name, "interrupted work"),
             "bytes": size,
         }
         for path, size in gone

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kiban.cli.quantities import GPU_HOURS, NUMBER, YEN
 from kiban.engines.local import LocalEngine
 from kiban.kit.store import Store
 from kiban.make.runner import make as make_recipe
@@ -24,6 +25,10 @@ from kiban.make.stage import StageFailed
     metavar="KEY=VALUE",
     help="Override a value of the recipe; repeatable.",
 )
+@click.option("--budget-yen", metavar="YEN", type=YEN, help="Refuse to train for more: ¥2億, 300,000.")
+@click.option("--budget-gpu-hours", metavar="N", type=GPU_HOURS, help="Refuse to train for more GPU-hours.")
+@click.option("--budget-hours", metavar="N", type=NUMBER, help="Refuse to train for longer.")
+@click.option("--budget-kwh", metavar="N", type=NUMBER, help="Refuse to take more energy.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made and why, and make nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_obj
@@ -33,13 +38,25 @@ def make(
     only: str | None,
     start: str | None,
     overrides: tuple[str, ...],
+    budget_yen: int | None,
+    budget_gpu_hours: float | None,
+    budget_hours: float | None,
+    budget_kwh: float | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Make everything RECIPE describes, reusing what is already there."""
+    """Make everything RECIPE describes, reusing what is already there.
+
+    What training will take on this machine is shown first. Given a budget, here or in the recipe, training that is
+    predicted to exceed it is refused (exit 3).
+    """
     store = Store(store_root)
+    limits = {"yen": budget_yen, "gpu_hours": budget_gpu_hours, "hours": budget_hours, "kwh": budget_kwh}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
     try:
-        report = make_recipe(recipe, store, LocalEngine(), overrides=overrides, only=only, start=start, dry_run=dry_run)
+        report = make_recipe(
+            recipe, store, LocalEngine(), overrides=overrides, only=only, start=start, dry_run=dry_run, budget=given
+        )
     except StageFailed as failed:
         return failed.exit_code
     if as_json:

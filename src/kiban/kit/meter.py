@@ -174,6 +174,22 @@ def _gpus() -> list[Any]:
         return []
 
 
+def power_source() -> str:
+    """How this machine's processor power is known: as `Meter` says it."""
+    domains = len(_rapl_domains())
+    return f"RAPL ({domains} packages)" if domains else f"{WATTS_PER_BUSY_CORE:g} W per busy core x cores in use"
+
+
+def gpu_names() -> tuple[str, ...]:
+    """Names of the GPUs that NVML sees, as their driver gives them."""
+    gpus = _gpus()
+    if not gpus:
+        return ()
+    import pynvml
+
+    return tuple(str(pynvml.nvmlDeviceGetName(gpu)) for gpu in gpus)
+
+
 def _rapl_domains() -> list[Path]:
     """Package-level RAPL domains whose counters this user may read."""
     packages = sorted(Path("/sys/class/powercap").glob("intel-rapl:[0-9]"))

@@ -3,6 +3,7 @@
     <root>/artifacts/<digest>/     files and manifest.json; never changed once there
     <root>/partial/<digest>/       a stage at work: files/ (becomes the artifact) and scratch/ (its checkpoints)
     <root>/names/<recipe>/<stage>  the digest a recipe's stage last stood for; what garbage collection keeps
+    <root>/plans/<digest>.json     what an artifact was predicted to take, before it was made
     <root>/locks/                  one lock per digest being made, one for the store
 
 What it promises, and its tests try to break: an artifact is complete (every file fsynced, listed with its sha256)
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
+import json
 import re
 import shutil
 import sys
@@ -104,7 +106,7 @@ class Draft:
 class Store:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        for folder in ("artifacts", "partial", "names", "locks", "cache"):
+        for folder in ("artifacts", "partial", "names", "plans", "locks", "cache"):
             try:
                 (self.root / folder).mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -229,6 +231,18 @@ class Store:
         if not path.exists() or path.read_text().strip() != digest:
             write_atomically(path, digest + "\n")
 
+    def keep_plan(self, digest: str, plan: Mapping[str, Any]) -> None:
+        """Remember what making the artifact `digest` was predicted to take. It is no part of the artifact."""
+        write_json(self.root / "plans" / f"{digest}.json", plan)
+
+    def plan_of(self, digest: str) -> dict[str, Any] | None:
+        """What was predicted before the artifact was made; None where nothing was."""
+        path = self.root / "plans" / f"{digest}.json"
+        if not path.is_file():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
     # -- collecting ---------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -239,9 +253,10 @@ class Store:
             yield
 
     def collect(self, *, dry_run: bool, partial_older_than_s: float) -> list[tuple[Path, int]]:
-        """Remove artifacts that no name reaches, and interrupted work not touched for `partial_older_than_s`.
+        """Remove artifacts that no name reaches, interrupted work not touched for `partial_older_than_s`, and the
+        plans of what is neither made nor begun.
 
-        Returns the removed (or, in a dry run, removable) folders with their bytes.
+        Returns the removed (or, in a dry run, removable) folders and plans with their bytes.
 
         Raises:
             Refused: the store is in use by another kiban process.
@@ -259,9 +274,15 @@ class Store:
             doomed = [path for path in (self.root / "artifacts").iterdir() if path.name not in kept]
             oldest = time.time() - partial_older_than_s
             doomed += [path for path in (self.root / "partial").iterdir() if _last_change(path) < oldest]
-            sizes = [(path, _folder_bytes(path)) for path in sorted(doomed)]
+            begun = {path.name for path in (self.root / "partial").iterdir() if path not in doomed}
+            plans = (self.root / "plans").glob("*.json")
+            doomed += [path for path in plans if path.stem not in kept and path.stem not in begun]
+            sizes = [(path, _bytes(path)) for path in sorted(doomed)]
             if not dry_run:
                 for path, _ in sizes:
+                    if path.is_file():
+                        path.unlink()
+                        continue
                     # Renamed first, so that a crash half-way leaves no artifact with files missing.
                     leaving = path.with_name(f".{path.name.strip('.')}")
                     path.rename(leaving)
@@ -296,7 +317,9 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
 
-def _folder_bytes(path: Path) -> int:
+def _bytes(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from kiban.kit.config import Origins, StrictModel, load_model
+from kiban.kit.quantities import GpuHours, Yen
 from kiban.plan.counts import count_parameters
 from kiban.plan.shape import ModelShape
 
@@ -140,9 +141,8 @@ class Shape(StrictModel):
 
     def plan_shape(self, vocab_size: int) -> ModelShape:
         """The decoder that `make` builds of it, as `kiban plan` counts it; norms of queries and keys are Qwen3's."""
-        return ModelShape(
-            **self.resolved(), vocab_size=vocab_size, tie_word_embeddings=self.tie_word_embeddings, qk_norm="head"
-        )
+        fields = {"vocab_size": vocab_size, "tie_word_embeddings": self.tie_word_embeddings, "qk_norm": "head"}
+        return ModelShape.model_validate(self.resolved() | fields)
 
     def parameters(self, vocab_size: int) -> dict[str, int]:
         """Parameters by structure, in all and of the token embeddings (both tables where they are not tied)."""
@@ -233,6 +233,18 @@ class CardConfig(StrictModel):
     contact: str | None = None
 
 
+class BudgetConfig(StrictModel):
+    """What training may take; it decides whether it starts, not what comes out, and so remakes nothing."""
+
+    yen: Annotated[Yen, Field(gt=0)] | None = None
+    gpu_hours: Annotated[GpuHours, Field(gt=0)] | None = Field(None, description="a processor takes none")
+    hours: Annotated[float, Field(gt=0)] | None = Field(None, description="from the start of training to its end")
+    kwh: Annotated[float, Field(gt=0)] | None = Field(None, description="of the machine, not of the building")
+    price_yen_per_hour: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="of the machine or GPU; default: published prices of the GPU, or a processor's electricity"
+    )
+
+
 class Recipe(StrictModel):
     """From documents to a served, evaluated model."""
 
@@ -244,6 +256,7 @@ class Recipe(StrictModel):
     training: TrainingConfig
     evaluation: EvaluationConfig = EvaluationConfig()
     card: CardConfig = CardConfig()
+    budget: BudgetConfig = BudgetConfig()
 
     @model_validator(mode="after")
     def _tokenizer_fits_start(self) -> Self:

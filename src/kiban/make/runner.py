@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from kiban.engines import Engine, Job
-from kiban.kit.errors import BadInput
+from kiban.kit.errors import BadInput, Refused
 from kiban.kit.store import Store
 from kiban.kit.units import format_seconds
+from kiban.make.forecast import Forecast, Unknown, forecast_training
 from kiban.make.graph import Node, build_graph, why
-from kiban.make.recipe import load_recipe
+from kiban.make.recipe import BudgetConfig, Recipe, load_recipe
 from kiban.make.stage import StageFailed
 
 Action = Literal["make", "keep", "skip"]
@@ -68,24 +69,82 @@ def make(
     only: str | None = None,
     start: str | None = None,
     dry_run: bool = False,
+    budget: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Make what `recipe_path` describes; returns the JSON object that `kiban make --json` prints.
 
+    Args:
+        budget: fields of BudgetConfig that take the place of the recipe's.
+
     Raises:
-        BadInput, Refused: from the recipe or its sources.
+        BadInput: from the recipe or its sources.
+        Refused: sources that are not cleared, or training predicted to exceed the budget; nothing was made then,
+            unless its length was known only when the corpus was.
         StageFailed: a stage ended badly; it has said why on stderr.
     """
     recipe, _ = load_recipe(recipe_path, overrides)
+    if budget:
+        allowed = BudgetConfig.model_validate({**recipe.budget.model_dump(), **budget})
+        recipe = recipe.model_copy(update={"budget": allowed})
     with store.in_use():
-        nodes = build_graph(recipe, recipe_path.absolute().parent, store)
+        base_folder = recipe_path.absolute().parent
+        nodes = build_graph(recipe, base_folder, store)
         steps = plan_steps(nodes, store, recipe.name, only=only, start=start)
+        planner = _Planner(recipe, base_folder, nodes, store, dry_run)
+        planner.before_all(steps)
         if not dry_run:
             for step in steps:
                 if step.action == "make":
+                    planner.before(step)
                     _run(step, recipe_path, store, engine, overrides)
                 if step.action != "skip":
                     store.set_name(f"{recipe.name}/{step.node.stage}", step.node.spec.digest)
-    return _report(recipe.name, steps, store, dry_run)
+    return {**_report(recipe.name, steps, store, dry_run), "plan": planner.json()}
+
+
+class _Planner:
+    """Shows what training will take, once, as early as that is known, and refuses what the budget does not allow."""
+
+    def __init__(self, recipe: Recipe, base_folder: Path, nodes: list[Node], store: Store, dry_run: bool) -> None:
+        self.recipe, self.base_folder, self.nodes, self.store = recipe, base_folder, nodes, store
+        self.dry_run = dry_run
+        self.found: Forecast | Unknown | None = None
+
+    def before_all(self, steps: list[Step]) -> None:
+        if any(step.node.stage == "model" and step.action == "make" for step in steps):
+            self.predict(last_chance=False)
+
+    def before(self, step: Step) -> None:
+        if step.node.stage != "model":
+            return
+        if isinstance(self.found, Unknown) and self.found.later:
+            self.predict(last_chance=True)
+        if isinstance(self.found, Forecast):
+            self.store.keep_plan(step.node.spec.digest, {**self.found.json(), "estimate": dict(self.found.estimate)})
+
+    def predict(self, *, last_chance: bool) -> None:
+        self.found = forecast_training(
+            self.recipe, self.base_folder, self.nodes, self.store, may_measure=not self.dry_run
+        )
+        if isinstance(self.found, Unknown):
+            self.refuse_unknown(self.found, last_chance)
+            return
+        _say(self.found.lines())
+        for remark in self.found.check(self.recipe.budget):
+            _say(f"kiban: {remark}")
+
+    def refuse_unknown(self, unknown: Unknown, last_chance: bool) -> None:
+        limits = self.recipe.budget.model_dump(exclude={"price_yen_per_hour"}, exclude_none=True)
+        if limits and not self.dry_run and (last_chance or not unknown.later):
+            raise Refused(f"what training takes cannot be predicted, and there is a budget: {unknown.why}")
+        _say(f"▸ plan: not yet: {unknown.why}" if unknown.later else f"▸ plan: none: {unknown.why}")
+
+    def json(self) -> dict[str, Any] | None:
+        return self.found.json() if isinstance(self.found, Forecast) else None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _run(step: Step, recipe_path: Path, store: Store, engine: Engine, overrides: Sequence[str]) -> None:

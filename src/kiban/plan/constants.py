@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from kiban.kit.config import StrictModel, load_model
+from kiban.plan.hardware import DATA
 
-DATA = Path(__file__).with_name("data")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -22,7 +21,8 @@ class Constants(StrictModel):
     tile_columns: Positive
     wave_tail: Positive = Field(description="waves of tiles lost at the end of a product, on average")
     inner_ramp: Positive = Field(description="inner size of a product at which half the rate is reached")
-    attention_relative_efficiency: Share = Field(description="of fused attention, forward, over that of large products")
+    attention_relative_efficiency: Share = Field(description="of fused attention on long sequences over large products")
+    attention_ramp_tokens: Positive = Field(description="sequence length at which half of that is reached")
     attention_backward_ratio: Positive = Field(description="attention's backward over forward operations")
     memory_efficiency: Share = Field(description="of the memory's peak rate in elementwise kernels")
     scale_up_efficiency: Share = Field(description="of the peak rate inside the fast domain")
@@ -32,6 +32,9 @@ class Constants(StrictModel):
     pipeline_overlap: Share = Field(description="share of transfers between stages hidden in steady state")
     data_parallel_overlap: Share = Field(description="share of a backward pass that can hide gradient traffic")
     host_seconds_per_layer: Positive = Field(description="to launch a layer's forward kernels")
+    host_seconds_per_moe_layer: Positive = Field(
+        description="the same with routing, permutation and its synchronisation"
+    )
     host_seconds_per_step: Positive = Field(description="data, logging, clipping, synchronisation")
     expert_imbalance: Positive = Field(description="busiest rank's routed tokens over the mean")
     straggler_per_doubling: Share = Field(description="time lost to the slowest rank, per doubling of nodes")

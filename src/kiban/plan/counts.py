@@ -243,3 +243,15 @@ def forward_flops_per_token(shape: ModelShape, context_tokens: int, convention: 
     """
     plain = shape.model_copy(update={"mtp_layers": 0})
     return 2.0 * matmul_weights(plain) + attention_flops_per_token(plain, context_tokens, convention)
+
+
+def hardware_flops_per_token(shape: ModelShape, seq_len_tokens: int, recompute: str) -> float:
+    """Training operations with what is computed again: with full recomputation every layer's forward pass.
+
+    Attention counts every pair of tokens (Korthikanti et al., 2022, appendix A).
+    """
+    flops = training_flops_per_token(shape, seq_len_tokens).with_attention
+    if recompute != "full":
+        return flops
+    head = 2.0 * shape.vocab_size * shape.hidden_size
+    return flops + forward_flops_per_token(shape, seq_len_tokens) - head

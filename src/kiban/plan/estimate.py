@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from kiban import __version__
 from kiban.kit.errors import BadInput
 from kiban.plan import batch as batches
 from kiban.plan import counts
-from kiban.plan.calibration import Efficiencies, efficiencies, hardware_flops_per_token, machine_for
+from kiban.plan.adaptation import Adapters, describe_adaptation, lora_flops_per_token, plan_adapters, plan_workload
+from kiban.plan.efficiencies import Efficiencies, efficiencies, machine_for
 from kiban.plan.footprint import Footprint, footprint
 from kiban.plan.hardware import Accelerator, accelerators, find_accelerator
 from kiban.plan.layout import Batch
+from kiban.plan.machine import ThisMachine, is_this_machine, read_this_machine
 from kiban.plan.planfile import PlanFile, plan_shape
 from kiban.plan.prices import Price, price_of
 from kiban.plan.quantity import Quantity
@@ -41,6 +43,7 @@ class Cluster:
     mtbf_gpu_hours: float
     mtbf_source: str
     restart_seconds: float
+    here: ThisMachine | None = None  # what was measured, where the hardware is this machine
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,14 @@ class TrainingEstimate:
     @property
     def flops(self) -> counts.TrainingFlops:
         """Per token."""
+        if self.adapters is not None:
+            return lora_flops_per_token(self.shape, self.work.seq_len_tokens, self.adapters)
         return counts.training_flops_per_token(self.shape, self.work.seq_len_tokens)
+
+    @functools.cached_property
+    def adapters(self) -> Adapters | None:
+        """What is trained instead of the model's own parameters, where a plan adapts a base with LoRA."""
+        return plan_adapters(self.plan, self.shape)
 
     @property
     def batch_tokens(self) -> int:
@@ -93,13 +103,31 @@ class TrainingEstimate:
 
     @property
     def duration_seconds(self) -> Quantity:
-        """Wall-clock time from start to end."""
-        lost = 1 / self.goodput.share
-        why = (
+        """Wall-clock time from start to end, as projects account it."""
+        step, given = self.step_seconds, self.plan.training.hours_overhead
+        overhead = self.fitted.hours_overhead if given is None else given
+        value = step.value * self.tokens / self.batch_tokens / self.goodput.share * overhead
+        low, high = self.fitted.hours_band_of(self.machine.accelerator, self.work.precision)
+        sources = (
+            *step.sources,
             f"{self.goodput.share:.1%} of the time trains: failures and checkpoints after Young (1974) and Daly "
-            f"(2006), {self.goodput.source}"
+            f"(2006), {self.goodput.source}",
+            f"times {overhead:.2f} for evaluation, trials, rewound and repeated steps: "
+            + (
+                "the plan"
+                if given is not None
+                else f"the median of published GPU-hours over predicted ones, {self.fitted.source}"
+            ),
         )
-        return self.step_seconds.times(self.tokens / self.batch_tokens * lost, "s", why)
+        return Quantity(value, "s", sources, value * low, value * high)
+
+    @property
+    def tokens_per_s_per_gpu(self) -> Quantity:
+        step = self.step_seconds
+        assert step.low is not None
+        assert step.high is not None
+        per_gpu = self.batch_tokens / self.cluster.gpus
+        return Quantity(per_gpu / step.value, "tokens/s per GPU", step.sources, per_gpu / step.high, per_gpu / step.low)
 
     @property
     def gpu_hours(self) -> Quantity:
@@ -123,12 +151,14 @@ class TrainingEstimate:
         """Model FLOP utilisation by convention, of the dense 16-bit peak."""
         rate = self.batch_tokens / self.best.step_seconds / self.cluster.gpus
         peak = peak_flops(self.cluster.accelerator, "bf16")
-        flops = self.flops
+        flops, seq_len = self.flops, self.work.seq_len_tokens
+        whole = counts.training_flops_per_token(self.shape, seq_len).with_attention
+        again = counts.hardware_flops_per_token(self.shape, seq_len, self.best.layout.recompute) - whole
         per_token = {
             "six_n": flops.six_n,
             "with_attention": flops.with_attention,
             "with_causal_attention": flops.with_causal_attention,
-            "hardware": hardware_flops_per_token(self.work, self.best.layout.recompute),
+            "hardware": flops.with_attention + again,
         }
         return {convention: rate * count / peak for convention, count in per_token.items()}
 
@@ -153,6 +183,7 @@ class TrainingEstimate:
             "params_total": Quantity(parameters.total, "parameters", sources).json(),
             "params_active": Quantity(parameters.active, "parameters", sources).json(),
             "params_by_part": parameters.by_part(),
+            "adaptation": describe_adaptation(self.plan, self.shape, self.work.element_bytes),
             "tokens": Quantity(self.tokens, "tokens", ("the plan",)).json(),
             "flops": {
                 **Quantity(
@@ -207,7 +238,7 @@ class TrainingEstimate:
                 "sources": [self.batch_source],
             },
             "step_seconds": {**self.step_seconds.json(), "by_part": self.best.seconds},
-            "tokens_per_s_per_gpu": self._rate().json(),
+            "tokens_per_s_per_gpu": self.tokens_per_s_per_gpu.json(),
             "mfu": {
                 **self._mfu().json(),
                 "convention": CONVENTIONS["with_attention"] + PEAK,
@@ -221,13 +252,6 @@ class TrainingEstimate:
             "budget": self.plan.budget.model_dump(exclude_none=True),
             "warnings": [asdict(each) for each in self.warnings],
         }
-
-    def _rate(self) -> Quantity:
-        step = self.step_seconds
-        assert step.low is not None
-        assert step.high is not None
-        per_gpu = self.batch_tokens / self.cluster.gpus
-        return Quantity(per_gpu / step.value, "tokens/s per GPU", step.sources, per_gpu / step.high, per_gpu / step.low)
 
     def _mfu(self) -> Quantity:
         step, value = self.step_seconds, self.mfu["with_attention"]
@@ -265,26 +289,39 @@ def estimate(plan: PlanFile, folder: Path, *, keep: int = 5, explain: bool = Tru
             batch that no layout divides.
     """
     shape = plan_shape(plan.model, folder)
-    training = plan.training
-    work = Workload(
-        shape=shape,
-        seq_len_tokens=training.seq_len_tokens,
-        precision=training.precision,
-        optimizer_bytes=training.optimizer_bytes_per_parameter,
-        gradient_bytes=training.gradient_bytes_per_parameter,
-    )
+    work = plan_workload(plan, shape)
     cluster = read_cluster(plan, folder)
-    check_precision(cluster.accelerator, training.precision)
-    return estimate_workload(plan, work, training.tokens, cluster, keep=keep, explain=explain)
+    check_precision(cluster.accelerator, work.precision)
+    return estimate_workload(plan, work, plan.training.tokens, cluster, keep=keep, explain=explain)
+
+
+def cluster_machine(cluster: Cluster, precision: str) -> tuple[Machine, Efficiencies]:
+    """What the cluster's accelerator reaches at a precision, and the fit behind it."""
+    if cluster.here is not None:
+        return cluster.here.machine(), cluster.here.efficiencies(efficiencies())
+    fitted = efficiencies()
+    return machine_for(cluster.accelerator, precision, fitted), fitted
+
+
+def goodput_of(work: Workload, cluster: Cluster, useful_seconds: float) -> Goodput:
+    """What failures and checkpoints leave of the time of a run on the cluster."""
+    state = counts.count_parameters(work.shape).total * (work.optimizer_bytes * work.trainable + work.element_bytes)
+    return predict_goodput(
+        useful_seconds=useful_seconds,
+        gpus=cluster.gpus,
+        state_bytes_per_gpu=state / cluster.gpus,
+        mtbf_gpu_hours=cluster.mtbf_gpu_hours,
+        restart_seconds=cluster.restart_seconds,
+        source=cluster.mtbf_source,
+    )
 
 
 def estimate_workload(
     plan: PlanFile, work: Workload, tokens: int, cluster: Cluster, *, keep: int = 5, explain: bool = True
 ) -> TrainingEstimate:
     """The estimate of a workload on a cluster; the plan gives batch, layout, site and names."""
-    training, accelerator = plan.training, cluster.accelerator
-    fitted = efficiencies()
-    machine = machine_for(accelerator, work.precision, fitted)
+    training = plan.training
+    machine, fitted = cluster_machine(cluster, work.precision)
     flops = counts.training_flops_per_token(work.shape, work.seq_len_tokens).with_attention * tokens
     if training.global_batch_sequences:
         batch, batch_source = Batch(training.global_batch_sequences, exact=True), "the plan"
@@ -294,17 +331,14 @@ def estimate_workload(
     fixed = training.layout.fixed()
     found = search_layouts(work, machine, cluster.gpus, batch, fixed=fixed, keep=keep, explain=explain)
     best = require_layout(found, work, machine, cluster.gpus, batch)
+    if cluster.here is not None and cluster.here.device == "cpu":
+        # A process on a processor has no GPU's context; what its libraries hold was measured.
+        memory = {**best.memory, "framework": cluster.here.measured.framework_bytes}
+        best = replace(best, memory=memory)
+        found = replace(found, best=[best, *found.best[1:]])
     seconds = time.perf_counter() - started
     useful = best.step_seconds * tokens / (best.sequences * work.seq_len_tokens)
-    state = counts.count_parameters(work.shape).total * (work.optimizer_bytes * work.trainable + work.element_bytes)
-    goodput = predict_goodput(
-        useful_seconds=useful,
-        gpus=cluster.gpus,
-        state_bytes_per_gpu=state / cluster.gpus,
-        mtbf_gpu_hours=cluster.mtbf_gpu_hours,
-        restart_seconds=cluster.restart_seconds,
-        source=cluster.mtbf_source,
-    )
+    goodput = goodput_of(work, cluster, useful)
     name = plan.name
     return TrainingEstimate(
         name, work.shape, work, tokens, cluster, machine, fitted, found, best, goodput, seconds, batch_source, plan
@@ -318,12 +352,19 @@ def read_cluster(plan: PlanFile, folder: Path) -> Cluster:
         BadInput: an unknown GPU, with the nearest names.
     """
     given = plan.cluster
+    here = read_this_machine() if is_this_machine(given.gpu) else None
+    if here and given.gpus > 1:
+        raise BadInput(
+            "this-machine is one device, and nothing is known of others", where="cluster.gpus", hint="give 1"
+        )
     catalogue = accelerators(folder / given.catalogue) if given.catalogue else None
-    accelerator = find_accelerator(given.gpu, "cluster.gpu", catalogue)
-    price = price_of(accelerator, given.price_yen_per_gpu_hour)
+    accelerator = here.accelerator if here else find_accelerator(given.gpu, "cluster.gpu", catalogue)
+    yen = given.price_yen_per_gpu_hour
+    price = here.price(yen) if here else price_of(accelerator, yen)
     mtbf = given.mtbf_gpu_hours
     source = "the plan" if mtbf else MTBF_SOURCE
-    return Cluster(accelerator, given.gpus, price, mtbf or MTBF_GPU_HOURS, source, given.restart or RESTART_SECONDS)
+    restart = given.restart or RESTART_SECONDS
+    return Cluster(accelerator, given.gpus, price, mtbf or MTBF_GPU_HOURS, source, restart, here)
 
 
 def check_precision(accelerator: Accelerator, precision: str) -> None:

@@ -18,9 +18,11 @@ import numpy.typing as npt
 from kiban.plan.hardware import Accelerator
 from kiban.plan.shape import ModelShape
 
-Recompute = Literal["none", "selective", "full"]
+# What the backward pass computes again instead of keeping it: nothing; norms, activation functions and latent
+# attention's up-projections; the feed-forward networks as well; whole layers (Chen et al., 2016).
+Recompute = Literal["none", "selective", "mlp", "full"]
 Schedule = Literal["1f1b", "interleaved", "zero-bubble"]
-RECOMPUTE: tuple[Recompute, ...] = ("none", "selective", "full")
+RECOMPUTE: tuple[Recompute, ...] = ("none", "selective", "mlp", "full")
 SCHEDULES: tuple[Schedule, ...] = ("1f1b", "interleaved", "zero-bubble")
 Array = npt.NDArray[Any]
 
@@ -231,7 +233,8 @@ def _block(
     ep, etp = np.asarray(experts).T[:, i_expert]
     count = len(recompute)
     same = [np.full(count, value) for value in (tp, cp, dp, pp)]
-    table = LayoutTable(*same, ep, etp, vpp, zero, shard, micro_batch, microbatches, recompute, schedule)
+    columns = (*same, ep, etp, vpp, zero, shard, micro_batch, microbatches, recompute, schedule)
+    table = LayoutTable(**{each.name: column for each, column in zip(fields(LayoutTable), columns, strict=True)})
     # An interleaved schedule deals micro-batches in groups of as many as there are stages.
     runs = (vpp == 1) | (microbatches % pp == 0)
     if not runs.all():

@@ -26,7 +26,7 @@ FRAGMENTATION = 0.04
 USABLE_SHARE = 0.96
 # The busiest expert's tokens over the mean, with balanced routing.
 EXPERT_IMBALANCE = 1.2
-NONE, SELECTIVE, FULL = 0, 1, 2
+NONE, SELECTIVE, MLP, FULL = range(4)  # indices into layout.RECOMPUTE
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class MemoryTable:
 
     @property
     def total(self) -> Array:
-        return sum((getattr(self, name) for name in CATEGORIES), start=np.zeros(1))
+        total: Array = np.sum([getattr(self, name) for name in CATEGORIES], axis=0)
+        return total
 
     def at(self, index: int) -> dict[str, int]:
         return {name: int(getattr(self, name)[index]) for name in CATEGORIES}
@@ -57,6 +58,8 @@ class LocalParameters:
     expert: Array
     dense_ranks: Array  # data ranks that hold the same dense parameters
     expert_ranks: Array  # data ranks that hold the same experts
+    layer: Array  # of one layer, experts included
+    table: Array  # the largest of the embedding and the output matrix
 
     @property
     def total(self) -> Array:
@@ -83,7 +86,10 @@ def local_parameters(work: Workload, table: LayoutTable) -> LocalParameters:
     dense = (in_layers * share + ends) / table.tp
     experts = (count.routed_experts * share + np.where(table.pp == 1, extra_experts, 0)) / (table.ep * table.etp)
     data_ranks = table.dp * table.cp
-    return LocalParameters(dense, experts, data_ranks, data_ranks * table.tp / (table.ep * table.etp))
+    layer = in_layers / layers / table.tp + count.routed_experts / layers / (table.ep * table.etp)
+    largest = max(count.embedding, count.head) / table.tp
+    expert_ranks = data_ranks * table.tp / (table.ep * table.etp)
+    return LocalParameters(dense, experts, data_ranks, expert_ranks, layer, largest)
 
 
 def predict_memory(work: Workload, table: LayoutTable) -> MemoryTable:
@@ -100,13 +106,14 @@ def predict_memory(work: Workload, table: LayoutTable) -> MemoryTable:
     # With eight-bit products the two bytes are an 8-bit weight and its transpose, or a 16-bit one converted as used.
     element = work.element_bytes
     weights = held(zero3) * element
-    gradients = held(zero2) * work.gradient_bytes * work.trainable
+    gradient = work.gradient_bytes * work.trainable
+    gradients = held(zero2) * gradient
     optimizer = held(zero1) * work.optimizer_bytes * work.trainable
     activations, expert_buffers, working_set = _activations(work, table)
-    # Weights gathered for the layer at work and the next, and a layer's whole gradient before it is scattered.
-    layers = stage_layers(work, table)
-    gathered = local.total / layers * (2 * element + work.gradient_bytes)
-    temporary = working_set + np.where(zero3, gathered, 0) + np.where(zero2 & ~zero3, local.total / layers * 4, 0)
+    # Weights gathered for the layer at work and the next, or for a table, and their gradient before it is scattered.
+    gathered = np.maximum(local.layer * (2 * element + gradient), local.table * (element + gradient))
+    scattered = np.maximum(local.layer, local.table) * gradient
+    temporary = working_set + np.where(zero3, gathered, 0) + np.where(zero2 & ~zero3, scattered, 0)
     allocated = weights + gradients + optimizer + activations + expert_buffers + temporary
     framework = FRAMEWORK_BYTES + FRAGMENTATION * allocated
     return MemoryTable(weights, gradients, optimizer, activations, expert_buffers, temporary, framework)
@@ -149,10 +156,12 @@ def _activations(work: Workload, table: LayoutTable) -> tuple[Array, Array, Arra
 
     whole = base + norms + heads + ffn_kept
     selective = whole - norms - rebuilt - ffn_back
-    per_layer = np.select(
-        [table.recompute == FULL, table.recompute == SELECTIVE], [float(hidden * element), selective], whole
-    )
-    buffers_per_layer = np.where(table.recompute == FULL, 0.0, dispatched)
+    without_mlp = selective - (ffn_kept - ffn_back)
+    is_full, is_mlp, is_selective = (table.recompute == level for level in (FULL, MLP, SELECTIVE))
+    per_layer = np.select([is_full, is_mlp, is_selective], [float(hidden * element), without_mlp, selective], whole)
+    # Rebuilding an expert needs the tokens that were sent to it, not what it gave back.
+    only_inputs = moe_share * routed * hidden * kept_input * table.etp
+    buffers_per_layer = np.select([is_full, is_mlp], [np.zeros(len(table)), only_inputs], dispatched)
 
     layers = stage_layers(work, table)
     in_flight = _in_flight(table)
@@ -164,8 +173,12 @@ def _activations(work: Workload, table: LayoutTable) -> tuple[Array, Array, Arra
     # The layer at work: what it rebuilds, or its widest gradients.
     widest = max(dense_kept, shared_kept + routed_kept, heads)
     working = local_tokens * (widest + 2 * hidden * element)
-    working = working + np.where(table.recompute == FULL, local_tokens * (whole + dispatched), 0)
-    working = working + np.where(table.recompute == SELECTIVE, local_tokens * (norms + rebuilt + ffn_back), 0)
+    again = np.select(
+        [is_full, is_mlp, is_selective],
+        [whole + dispatched, norms + rebuilt + ffn_kept + dispatched - only_inputs, norms + rebuilt + ffn_back],
+        np.zeros(len(table)),
+    )
+    working = working + local_tokens * again
     return activations, buffers, working
 
 
@@ -176,4 +189,5 @@ def _in_flight(table: LayoutTable) -> Array:
     that; the zero-bubble schedule ZB-H1 holds what 1F1B does (Qi et al., 2024).
     """
     interleaved = np.where(table.vpp > 1, 1 + (table.pp - 1) / (table.pp * table.vpp), 1.0)
-    return np.minimum(table.pp * interleaved, table.microbatches)
+    held: Array = np.minimum(table.pp * interleaved, table.microbatches)
+    return held

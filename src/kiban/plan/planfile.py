@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -62,6 +63,25 @@ class PlanTraining(StrictModel):
         12, description="master weights and moments: 12 for Adam in float32, 8 with moments in bfloat16"
     )
     gradient_bytes_per_parameter: Literal[2, 4] = 4
+    hours_overhead: Annotated[float, Field(ge=1, le=10)] | None = Field(
+        None, description="GPU-hours over those of uninterrupted steps, failures apart; default: as published runs had"
+    )
+
+
+class PlanAdaptation(StrictModel):
+    """Training on from a model that exists."""
+
+    method: Literal["full", "lora"] = Field(description="full: every parameter; lora: low-rank adapters only")
+    rank: Positive | None = Field(None, description="of the adapters; default: 16")
+    targets: tuple[str, ...] | None = Field(
+        None, description="adapted modules: transformers' names, attention, mlp or all-linear (the default)"
+    )
+
+    @model_validator(mode="after")
+    def _of_adapters(self) -> Self:
+        if self.method == "full" and (self.rank is not None or self.targets is not None):
+            raise ValueError("rank and targets belong to method lora")
+        return self
 
 
 class PlanCluster(StrictModel):
@@ -96,6 +116,7 @@ class PlanFile(StrictModel):
     description: str = ""
     model: PlanModel
     training: PlanTraining
+    adaptation: PlanAdaptation | None = Field(None, description="the model exists and is trained on; default: made")
     cluster: PlanCluster
     site: PlanSite = PlanSite()
     budget: PlanBudget = PlanBudget()
@@ -121,3 +142,11 @@ def plan_shape(model: PlanModel, folder: Path) -> ModelShape:
         return model.shape
     assert model.config is not None
     return read_config(folder / model.config)
+
+
+def plan_json_schema() -> str:
+    """JSON Schema (2020-12) of a plan file, for editors. Quantities are numbers or text such as 15T."""
+    schema: dict[str, Any] = PlanFile.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "kiban plan"
+    return json.dumps(schema, ensure_ascii=False, indent=2)

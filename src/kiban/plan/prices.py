@@ -17,10 +17,12 @@ from kiban.kit.config import StrictModel, load_model
 from kiban.kit.errors import BadInput
 from kiban.plan.hardware import DATA, Accelerator, accelerators, find_accelerator
 
+MANY = 6  # published prices of which the middle 80% says more than the extremes
 ENOUGH = 3  # published prices from which their own range says something
 COVERED = 0.8  # of the accelerators with a price lie within the band of an estimate, each left out in its turn
 
 Kind = Literal["on-demand", "reserved", "public programme"]
+COMMERCIAL: Collection[Kind] = ("on-demand", "reserved")
 
 
 def _iso_date(text: str) -> str:
@@ -137,6 +139,8 @@ def price_of(
 ) -> Price:
     """What an hour of `accelerator` costs: the user's figure, else the median of the entries, else an estimate.
 
+    Without `kinds`, what providers ask; a public programme's price only where there is no other.
+
     The estimate for an accelerator nobody prices: the median yen per dense bf16 FLOP (fp16 where there is no bf16) of
     the three priced accelerators nearest in peak, times its own peak; its range is that of the three, widened to the
     error within which this rule finds four of five priced accelerators when each is left out. Fewer than three
@@ -154,11 +158,12 @@ def price_of(
         return Price(name, yen, yen, yen, False, 0, None, "given by the user", ("given by the user",))
     entry = find_accelerator(accelerator, where="accelerator") if isinstance(accelerator, str) else accelerator
     table = prices(extra)
-    found = [
-        each
-        for each in table.entries
-        if _canonical(each.accelerator) == entry.name and (kinds is None or each.kind in kinds)
-    ]
+    listed = [each for each in table.entries if _canonical(each.accelerator) == entry.name]
+    if kinds is None:
+        # A programme's own price is below what the hours cost, so it does not say what a plan would.
+        found = [each for each in listed if each.kind in COMMERCIAL] or listed
+    else:
+        found = [each for each in listed if each.kind in kinds]
     if not found:
         if kinds is not None:
             raise BadInput(
@@ -170,6 +175,10 @@ def price_of(
     yen_each = [_yen(each, table) for each in found]
     value, low, high = statistics.median(yen_each), min(yen_each), max(yen_each)
     method = f"median and range of {len(found)} published prices, {_rates_text(found, table)}"
+    if len(found) >= MANY:
+        tenths = statistics.quantiles(yen_each, n=10, method="inclusive")
+        low, high = tenths[0], tenths[-1]
+        method = f"median and middle 80% of {len(found)} published prices, {_rates_text(found, table)}"
     if len(found) < ENOUGH:
         below, above = _usual_spread()
         low, high = min(low, value * below), max(high, value * above)

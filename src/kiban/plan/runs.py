@@ -11,8 +11,7 @@ from typing import Any, Literal, get_args
 
 from kiban.kit.errors import BadInput
 from kiban.kit.quantities import parse_number
-from kiban.plan.constants import DATA
-from kiban.plan.hardware import Accelerator, find_accelerator
+from kiban.plan.hardware import DATA, Accelerator, find_accelerator
 from kiban.plan.shape import ModelShape
 from kiban.plan.workload import PRECISIONS, Precision, Workload, peak_flops
 

@@ -16,7 +16,7 @@ from kiban.plan.communication import Network
 from kiban.plan.constants import Constants
 from kiban.plan.hardware import Accelerator
 from kiban.plan.layout import SCHEDULES, Array, LayoutTable
-from kiban.plan.memory import FULL, SELECTIVE, local_parameters, stage_layers
+from kiban.plan.memory import FULL, MLP, SELECTIVE, local_parameters, stage_layers
 from kiban.plan.workload import Workload, peak_flops
 
 PARTS = (
@@ -56,7 +56,8 @@ class StepTable:
 
     @property
     def total(self) -> Array:
-        return sum((getattr(self, name) for name in PARTS), start=np.zeros(1))
+        total: Array = np.sum([getattr(self, name) for name in PARTS], axis=0)
+        return total
 
     def at(self, index: int) -> dict[str, float]:
         return {name: float(getattr(self, name)[index]) for name in PARTS}
@@ -118,7 +119,8 @@ def predict_step(work: Workload, machine: Machine, table: LayoutTable) -> StepTa
 
     def over_step(seconds: Array) -> Array:
         """A layer's seconds over the stage's layers and the step's micro-batches."""
-        return seconds * (shape.num_hidden_layers / table.pp) * microbatches
+        whole: Array = seconds * (shape.num_hidden_layers / table.pp) * microbatches
+        return whole
 
     busy = over_step(forward + backward + rebuilt) + microbatches * head / table.pp + waiting + bubble
     nodes = np.maximum(table.tp * table.cp * table.dp * table.pp / machine.accelerator.gpus_per_node, 1.0)
@@ -161,9 +163,11 @@ class _Layer:
         exchange_f, exchange_b = self._expert_parallel(experts_f + products_f, experts_b + products_b)
         busy_f = products_f + experts_f + attention_f + elementwise_f
         busy_b = products_b + experts_b + attention_b + elementwise_b
-        # Kernels cannot start faster than the host launches them.
-        host = self.c.host_seconds_per_layer * (1 + self.moe_share)
-        host_f, host_b = np.maximum(host - busy_f, 0), np.maximum(2 * host - busy_b, 0)
+        # Kernels cannot start faster than the host launches them; routing stops to learn how many tokens went where.
+        host = self.c.host_seconds_per_layer
+        routing = self.moe_share * self.c.host_seconds_per_moe_layer
+        host_f = np.maximum(host - busy_f, 0) + routing
+        host_b = np.maximum(2 * host - busy_b, 0) + 2 * routing
         self.products = products_f + products_b + experts_f + experts_b
         self.attention = attention_f + attention_b
         self.elementwise = elementwise_f + elementwise_b
@@ -175,7 +179,11 @@ class _Layer:
         self.forward = busy_f + traffic_f + ring_f + exchange_f + imbalance_f + host_f
         self.backward = busy_b + traffic_b + ring_b + exchange_b + imbalance_b + host_b
         partial = elementwise_f * 0.6 + (self._latent_up() if shape.is_latent else 0.0)
-        self.recomputation = np.select([table.recompute == FULL, table.recompute == SELECTIVE], [self.forward, partial])
+        feed_forward = partial + self._dense_feed_forward() + experts_f + imbalance_f
+        self.recomputation = np.select(
+            [table.recompute == FULL, table.recompute == MLP, table.recompute == SELECTIVE],
+            [self.forward, feed_forward, partial],
+        )
 
     def product(
         self, rows: Array, columns: Array, inner: Array, *, wide: bool = False, count: Array | int = 1
@@ -191,7 +199,8 @@ class _Layer:
         arithmetic = 2.0 * count * rows * columns * inner / (peak * efficiency) * shape_cost
         element = 1 if self.work.is_narrow and not wide else self.work.element_bytes
         moved = count * (element * (rows * inner + inner * columns) + self.work.element_bytes * rows * columns)
-        return np.maximum(arithmetic, moved / machine.memory_rate)
+        seconds: Array = np.maximum(arithmetic, moved / machine.memory_rate)
+        return seconds
 
     def _both(self, rows: Array, columns: Array, inner: Array, *, wide: bool = False, count: Array | int = 1) -> Array:
         """Backward of one product: gradients of its input and of its weights."""
@@ -199,7 +208,7 @@ class _Layer:
         to_weights = self.product(inner, columns, rows, wide=wide, count=count)
         return to_input + to_weights * self.work.trainable if self.work.trainable < 1 else to_input + to_weights
 
-    def _linears(self) -> list[tuple[float, Array, Array]]:
+    def _attention_linears(self) -> list[tuple[float, Array, Array]]:
         """(share of the layers, columns, inner) of the products whose rows are the tokens, as one rank sees them."""
         shape, tp = self.work.shape, self.table.tp.astype(float)
         hidden = np.full(len(self.table), float(shape.hidden_size))
@@ -219,6 +228,13 @@ class _Layer:
             kv = np.maximum(kv_heads / tp, 1.0)  # a key-value head is not split but repeated
             found.append((1.0, heads * shape.qk_dim / tp + kv * (shape.qk_dim + shape.v_dim), hidden))
         found.append((1.0, hidden, heads * shape.v_dim / tp))
+        return found
+
+    def _feed_forward_linears(self) -> list[tuple[float, Array, Array]]:
+        """As `_attention_linears`, of dense layers, shared experts and the router."""
+        shape, tp = self.work.shape, self.table.tp.astype(float)
+        hidden = np.full(len(self.table), float(shape.hidden_size))
+        found: list[tuple[float, Array, Array]] = []
         inward = 2 if shape.gated_ffn else 1
         if shape.dense_layers and shape.intermediate_size:
             share = 1 - self.moe_share
@@ -233,10 +249,16 @@ class _Layer:
 
     def _products(self) -> tuple[Array, Array]:
         forward = backward = np.zeros(len(self.table))
-        for share, columns, inner in self._linears():
+        for share, columns, inner in (*self._attention_linears(), *self._feed_forward_linears()):
             forward = forward + share * self.product(self.tokens, columns, inner)
             backward = backward + share * self._both(self.tokens, columns, inner)
         return forward, backward
+
+    def _dense_feed_forward(self) -> Array:
+        """Forward products of what is not a routed expert."""
+        parts = [share * self.product(self.tokens, n, k) for share, n, k in self._feed_forward_linears()]
+        total: Array = np.sum(parts, axis=0)
+        return total
 
     def _latent_up(self) -> Array:
         shape, tp = self.work.shape, self.table.tp
@@ -256,7 +278,9 @@ class _Layer:
         per_token = counts.attention_flops_per_token(plain, work.seq_len_tokens, "causal")
         precision = "bf16" if work.is_narrow else work.precision
         peak = peak_flops(machine.accelerator, precision)
-        rate = peak * machine.wide_efficiency * self.c.attention_relative_efficiency
+        # Short sequences leave tiles under the mask half empty and the pipeline of a tile's loads unfilled.
+        ramp = work.seq_len_tokens / (work.seq_len_tokens + self.c.attention_ramp_tokens)
+        rate = peak * machine.wide_efficiency * self.c.attention_relative_efficiency * ramp
         return per_token / work.shape.num_hidden_layers * self.local_tokens / rate
 
     def _elementwise_forward(self) -> Array:
@@ -270,6 +294,7 @@ class _Layer:
         )
         elements = 10.0 * shape.hidden_size + heads + (inward + 1) * width
         elements += self.moe_share * shape.num_experts_per_tok * 4 * shape.hidden_size  # permute and combine
+        elements += work.adapter_elements_per_token / shape.num_hidden_layers
         moved = elements * element
         if work.is_narrow:
             moved += 4.0 * (2 * shape.hidden_size + shape.num_attention_heads * shape.v_dim + width)
@@ -349,7 +374,8 @@ class _Layer:
         softmax = self.tokens * columns * 4 * 4 / self.machine.memory_rate
         one = products + softmax
         per_layer = self.forward + self.backward + self.recomputation
-        return one * (1 + shape.mtp_layers) + shape.mtp_layers * per_layer
+        whole: Array = one * (1 + shape.mtp_layers) + shape.mtp_layers * per_layer
+        return whole
 
 
 def _pipeline_transfers(work: Workload, machine: Machine, table: LayoutTable) -> Array:
@@ -412,4 +438,5 @@ def _optimizer(work: Workload, machine: Machine, table: LayoutTable) -> Array:
     expert_shard = np.minimum(shard, np.maximum(local.expert_ranks, 1))
     owned = (local.dense / shard + local.expert / expert_shard) * work.trainable
     per_parameter = 2 * work.optimizer_bytes + 2 * work.gradient_bytes + work.element_bytes
-    return owned * per_parameter / machine.memory_rate
+    seconds: Array = owned * per_parameter / machine.memory_rate
+    return seconds

@@ -22,6 +22,7 @@ class Workload:
         optimizer_bytes: per parameter, of master weights and moments (mixed-precision Adam: three float32).
         gradient_bytes: per parameter, as gradients are accumulated and reduced.
         trainable: share of the parameters that have gradients and optimizer state (LoRA: a little).
+        adapter_elements_per_token: numbers that adapters read and write per token in a forward pass, over all layers.
     """
 
     shape: ModelShape
@@ -30,6 +31,7 @@ class Workload:
     optimizer_bytes: int = 12
     gradient_bytes: int = 4
     trainable: float = 1.0
+    adapter_elements_per_token: float = 0.0
 
     @property
     def is_narrow(self) -> bool:
@@ -44,6 +46,6 @@ class Workload:
 
 def peak_flops(accelerator: Accelerator, precision: str) -> float:
     """Dense peak of matrix products; fp16 and bf16 stand in for each other where a data sheet gives one figure."""
-    known: dict[str, float] = dict(accelerator.peak_flops)
+    known = {str(name): peak for name, peak in accelerator.peak_flops.items()}
     twin = {"bf16": "fp16", "fp16": "bf16"}.get(precision, precision)
     return known.get(precision) or known.get(twin) or known["fp32"]

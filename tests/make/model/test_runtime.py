@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -61,3 +63,16 @@ def test_a_peak_is_measured_and_says_how(monkeypatch: pytest.MonkeyPatch) -> Non
     peak = peak_flops(Runtime("cpu", "fp32", 1))
     assert 1e9 < peak.flops_per_s < 1e15
     assert peak.source.startswith("measured")
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "flops"),
+    [("NVIDIA H100 80GB HBM3", "bf16", 989e12), ("NVIDIA H100 PCIe", "fp32", 51e12), ("NVIDIA L4", "bf16", 121e12)],
+)
+def test_the_peak_of_a_known_gpu_is_the_catalogues(
+    monkeypatch: pytest.MonkeyPatch, name: str, precision: Literal["fp32", "bf16"], flops: float
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: name)
+    peak = peak_flops(Runtime("cuda", precision, 1))
+    assert peak.flops_per_s == flops
+    assert name in peak.source

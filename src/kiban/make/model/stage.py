@@ -189,6 +189,7 @@ def _training_stats(
         "training_s": metrics[-1].elapsed_s,
         "precision": runtime.precision,
         "device": runtime.device,
+        **({"peak_gpu_memory_bytes": torch.cuda.max_memory_allocated()} if runtime.device == "cuda" else {}),
         "threads": runtime.threads,
         "resumed": trained.resumed,
     }

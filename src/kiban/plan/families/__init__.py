@@ -108,7 +108,8 @@ def _shape(config: Mapping[str, Any], where: str, name: str, *, may_omit: bool) 
         return ModelShape.model_validate(fields)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        raise BadInput(problem["msg"].removeprefix("Value error, "), where=where) from None
+        message = problem["msg"].removeprefix("Value error, ")
+        raise BadInput(": ".join([*map(str, problem["loc"]), message]), where=where) from None
 
 
 def _of_language_model(config: Mapping[str, Any], model_type: str, where: str, name: str) -> ModelShape:

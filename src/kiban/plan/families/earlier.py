@@ -14,7 +14,6 @@ from kiban.plan.families.rules import (
     ffn_bias,
     fixed,
     grouped,
-    grouped_whole,
     query_key_norm,
     window_everywhere,
     without,

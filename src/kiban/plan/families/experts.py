@@ -8,6 +8,7 @@ from kiban.plan.families.family import Family, sizes
 from kiban.plan.families.keys import Keys
 from kiban.plan.families.rules import (
     Fields,
+    all_but_every,
     attention_bias,
     experts,
     ffn_bias,
@@ -25,9 +26,7 @@ from kiban.plan.families.rules import (
     window_by_layer,
     window_everywhere,
     window_optional,
-    without,
 )
-from kiban.plan.families.rules import all_but_every as all_but_every
 
 ALL_BIASES = attention_bias("all")
 QKV_BIASES = attention_bias("qkv")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from kiban.kit.figures import Language
 from kiban.kit.lineage import Lineage
 from kiban.kit.lineage_svg import to_svg
+from kiban.kit.page import environment, style
 from kiban.prove.card.charts import bits_bars, task_bars
 from kiban.prove.card.contents import Card
 from kiban.prove.card.facts import Fact
 from kiban.prove.card.tables import tables
 from kiban.prove.card.writer import Html, Markdown, Writer, escape_markdown
 
+TEMPLATES = Path(__file__).with_name("templates")
 LANGUAGES: tuple[Language, ...] = ("ja", "en")
 # What `lineage.svg` and its English twin are called inside the card's artifact.
 LINEAGE_FILES: Mapping[Language, str] = {"ja": "lineage.svg", "en": "lineage.en.svg"}
@@ -26,15 +27,14 @@ LINEAGE_FILES: Mapping[Language, str] = {"ja": "lineage.svg", "en": "lineage.en.
 
 def to_html(card: Card, lineage: Lineage, loss_svg: bytes | None) -> str:
     """One file that loads nothing else: styles, pictures and both languages inside."""
-    environment = _environment()
     # As an image and not inline: an image runs no scripts, and its names cannot meet the page's.
     loss = f"data:image/svg+xml;base64,{base64.b64encode(loss_svg).decode()}" if loss_svg else None
-    assert environment.loader is not None
-    style, _, _ = environment.loader.get_source(environment, "card.css")
     drawn = {language: Markup(to_svg(lineage, language, embedded=True)) for language in LANGUAGES}
     writers = [Writer(language, Html()) for language in LANGUAGES]
-    return environment.get_template("card.html.jinja").render(
-        _variables(card, writers), style=Markup(style), lineage=drawn, loss_curve=loss
+    return (
+        environment(TEMPLATES)
+        .get_template("card.html.jinja")
+        .render(_variables(card, writers), style=style(TEMPLATES / "card.css"), lineage=drawn, loss_curve=loss)
     )
 
 
@@ -45,23 +45,12 @@ def to_markdown(card: Card, has_loss_curve: bool) -> str:
         # What no Writer made safe is made safe here, before Jinja would escape it as HTML.
         return value if isinstance(value, Markup) else escape_markdown(str(value))
 
-    environment = _environment(finalize)
     writers = [Writer(language, Markdown()) for language in LANGUAGES]
     files = {language: Markup(name) for language, name in LINEAGE_FILES.items()}
-    return environment.get_template("card.md.jinja").render(
-        _variables(card, writers), lineage=files, loss_curve=has_loss_curve
-    )
-
-
-def _environment(finalize: Callable[[Any], Any] | None = None) -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        finalize=finalize,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    return (
+        environment(TEMPLATES, finalize)
+        .get_template("card.md.jinja")
+        .render(_variables(card, writers), lineage=files, loss_curve=has_loss_curve)
     )
 
 

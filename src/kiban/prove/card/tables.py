@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from kiban.kit.page import Table
 from kiban.prove.card.contents import Card, Party
 from kiban.prove.card.facts import Fact
 from kiban.prove.card.writer import Writer
 
 NOT_APPLICABLE = Markup("—")
-
-
-@dataclass(frozen=True)
-class Table:
-    """`heads` and `rows` have one cell per column; columns from `numbers_from` on hold figures."""
-
-    caption: Markup
-    heads: tuple[Markup, ...]
-    rows: tuple[tuple[Markup, ...], ...]
-    numbers_from: int
-    footer: tuple[Markup, ...] | None = None
 
 
 def tables(w: Writer, card: Card) -> dict[str, Table]:

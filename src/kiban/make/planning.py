@@ -1,0 +1,157 @@
+"""What `kiban plan` can read as a plan: a plan file, a recipe, a transformers configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kiban.kit.errors import BadInput
+from kiban.make.recipe import Recipe, TokenizerConfig, load_recipe
+from kiban.plan.machine import THIS_MACHINE
+from kiban.plan.planfile import (
+    LayoutChoice,
+    PlanBudget,
+    PlanCluster,
+    PlanFile,
+    PlanModel,
+    PlanSite,
+    PlanTraining,
+    load_plan,
+)
+
+# Options of `kiban plan` and the keys of a plan file that they stand for.
+KEYS = {
+    "gpu": "cluster.gpu",
+    "gpus": "cluster.gpus",
+    "tokens": "training.tokens",
+    "precision": "training.precision",
+    "seq_len": "training.seq_len_tokens",
+    "batch": "training.global_batch_sequences",
+    "area": "site.area",
+    "budget_yen": "budget.yen",
+    "budget_gpu_hours": "budget.gpu_hours",
+    "deadline": "budget.duration",
+}
+
+
+def read_plan(path: Path, overrides: Sequence[str], given: Mapping[str, Any]) -> tuple[PlanFile, Path]:
+    """The plan that `path` holds or amounts to, and the folder its relative paths start from.
+
+    Args:
+        overrides: `key=value` for the file's own keys; a config.json takes none.
+        given: options by their name in KEYS, checked; durations in seconds.
+
+    Raises:
+        BadInput: what cannot be read or is wrong, with file and line; a config.json without hardware or tokens.
+    """
+    if path.is_dir() or _is_model_config(path):
+        return _of_config(path, overrides, given), path.parent
+    if _is_recipe(path):
+        recipe, _ = load_recipe(path, overrides)
+        return _of_recipe(recipe, path, given), path.absolute().parent
+    plan, _ = load_plan(path, (*overrides, *(_override(name, value) for name, value in given.items())))
+    return plan, path.parent
+
+
+def _override(name: str, value: Any) -> str:
+    text = f"{value:.6f} s" if name == "deadline" else value
+    return f"{KEYS[name]}={json.dumps(text, ensure_ascii=False)}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""  # whoever reads it in earnest says why it cannot be read
+
+
+def _is_model_config(path: Path) -> bool:
+    """JSON that is no plan: plans have a cluster."""
+    return path.suffix.lower() == ".json" and '"cluster"' not in _text(path)
+
+
+def _is_recipe(path: Path) -> bool:
+    return re.search(r"^corpus\s*:", _text(path), re.MULTILINE) is not None
+
+
+def _budget(given: Mapping[str, Any]) -> PlanBudget:
+    return PlanBudget.model_construct(
+        yen=given.get("budget_yen"), gpu_hours=given.get("budget_gpu_hours"), duration=given.get("deadline")
+    )
+
+
+def _site(given: Mapping[str, Any]) -> PlanSite:
+    return PlanSite(area=given["area"]) if "area" in given else PlanSite()
+
+
+def _of_config(path: Path, overrides: Sequence[str], given: Mapping[str, Any]) -> PlanFile:
+    if missing := [f"--{name}" for name in ("gpu", "gpus", "tokens") if name not in given]:
+        raise BadInput(
+            f"a model's configuration says nothing of the training: {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing",
+            where=str(path),
+            hint="for example --gpu H100 --gpus 512 --tokens 2T",
+        )
+    if overrides:
+        raise BadInput("--set changes plan files and recipes; a model's configuration is taken as it is",
+                       where=f"--set {overrides[0]}", hint="give the options, or write a plan file")  # fmt: skip
+    config = path / "config.json" if path.is_dir() else path
+    name = config.resolve().parent.name if config.name == "config.json" else config.stem
+    training = {"tokens": given["tokens"], "seq_len_tokens": given.get("seq_len"), "precision": given.get("precision")}
+    training["global_batch_sequences"] = given.get("batch")
+    return PlanFile(
+        name=name or "model",
+        model=PlanModel(config=str(config.absolute())),
+        training=PlanTraining.model_validate({key: value for key, value in training.items() if value is not None}),
+        cluster=PlanCluster(gpu=given["gpu"], gpus=given["gpus"]),
+        site=_site(given),
+        budget=_budget(given),
+        sources=(f"the sizes in {config.name}",),
+    )
+
+
+def _of_recipe(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> PlanFile:
+    """One device of this machine unless a cluster is given; a recipe's micro-batch stays what it is."""
+    training = recipe.training
+    tokens = given.get("tokens", training.tokens)
+    if tokens is None:
+        raise BadInput(
+            "how many tokens its epochs have is known when the corpus is made",
+            where=f"{path}: training.epochs",
+            hint="give --tokens",
+        )
+    if recipe.model.shape is not None:
+        vocab_size = (recipe.tokenizer or TokenizerConfig()).vocab_size
+        model = PlanModel(shape=recipe.model.shape.plan_shape(vocab_size))
+    else:
+        assert recipe.model.base is not None
+        base = path.absolute().parent / recipe.model.base.model
+        if not (base / "config.json").is_file():
+            raise BadInput("there is no config.json of the base model to read its sizes from", where=str(base))
+        model = PlanModel(config=str(base))
+    gpu = given.get("gpu", THIS_MACHINE)
+    alone = "gpu" not in given
+    micro_batch = training.micro_batch_sequences
+    return PlanFile(
+        name=recipe.name,
+        description=recipe.card.intended_use or "",
+        model=model,
+        training=PlanTraining(
+            tokens=tokens,
+            seq_len_tokens=given.get("seq_len", training.seq_len_tokens),
+            global_batch_sequences=given.get("batch", micro_batch * training.gradient_accumulation_steps),
+            precision=given.get("precision", "fp32" if training.precision == "fp32" else "bf16"),
+            layout=LayoutChoice(micro_batch=micro_batch, recompute="none") if alone else LayoutChoice(),
+        ),
+        cluster=PlanCluster(
+            gpu=gpu, gpus=given.get("gpus", 1), price_yen_per_gpu_hour=recipe.budget.price_yen_per_hour
+        ),
+        site=_site(given),
+        budget=_budget(given) if any(name in given for name in ("budget_yen", "budget_gpu_hours", "deadline"))
+        else PlanBudget.model_construct(yen=recipe.budget.yen, gpu_hours=recipe.budget.gpu_hours,
+                                        duration=recipe.budget.hours and recipe.budget.hours * 3600),
+        sources=(f"the recipe {path.name}",),
+    )  # fmt: skip
