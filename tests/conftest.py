@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kiban.kit.manifest import InputRef, Party, Resources
+from kiban.kit.manifest import InputRef, Party, Resources, processor_name
 from kiban.kit.store import Artifact, Spec, Store
+from kiban.plan.machine import MachineFile, Measured, write_machine
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def measured_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A measurement of this machine, the same for every test: none has to measure it, or sees the user's own."""
+    path = tmp_path_factory.mktemp("machine") / "machine.yaml"
+    measured = Measured(
+        processor=processor_name(),
+        cores=2,
+        memory_bytes=16 * 2**30,
+        memory_bandwidth_bytes_per_s=4e10,
+        peak_flops={"fp32": 1.6e11, "bf16": 4e11},
+        busy_power_w=16.0,
+        power_source="8 W per busy core x cores in use",
+        precision="bf16",
+        efficiency=0.6,
+        host_seconds_per_layer=1e-3,
+        framework_bytes=5 * 2**27,
+        trainings={"small": 3e4, "larger": 7e3},
+        core_share=0.95,
+        software="torch 2.13.0",
+        measured="2026-11-21T00:00:00+00:00",
+    )
+    write_machine(MachineFile(cpu=measured), path)
+    before = os.environ.get("KIBAN_MACHINE")
+    os.environ["KIBAN_MACHINE"] = str(path)
+    yield path
+    if before is None:
+        del os.environ["KIBAN_MACHINE"]
+    else:
+        os.environ["KIBAN_MACHINE"] = before
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from kiban.cli.plan_best import best
+from kiban.cli.plan_serve import serve
 from kiban.cli.quantities import DURATION, GPU_HOURS, GPUS, TOKENS, YEN
 from kiban.kit.errors import BadInput, Refused
 
@@ -77,7 +79,10 @@ def estimate(
     if html is not None:
         from kiban.plan.report import write_report
 
-        write_report(found, html)
+        try:
+            write_report(found, html)
+        except OSError as error:
+            raise BadInput(f"cannot write it: {error.strerror}", where=str(html)) from None
     if as_json:
         print_json(found.json())
     else:
@@ -104,15 +109,17 @@ def validate(runs: Path | None, fitted_to: Path | None, as_json: bool) -> None:
     An empty cell of the CSV is unknown: whatever figure is published is compared, and an unknown layout is searched.
     """
     from kiban.plan import calibration
+    from kiban.plan.efficiencies import efficiencies
+    from kiban.plan.replay import settle
     from kiban.plan.runs import PUBLISHED_RUNS, read_runs
 
     path = runs or PUBLISHED_RUNS
     read = read_runs(path)
     fitted_on = read if runs is None else read_runs()
-    fitted = calibration.efficiencies()
+    fitted = efficiencies()
     if fitted_to is not None:
         fitted_on = read
-        fitted = calibration.fit([calibration.settle(run) for run in read], f"{len(read)} runs of {path.name}")
+        fitted = calibration.fit([settle(run) for run in read], f"{len(read)} runs of {path.name}")
         write_text(fitted_to, fitted.model_dump_json(indent=2) + "\n")
     result = calibration.validate(read, fitted, fitted_on, path)
     if as_json:
@@ -148,6 +155,10 @@ def actual(store_root: Path, reference: str, as_json: bool) -> None:
         print_json(compared)
     else:
         click.echo(comparison_text(compared))
+
+
+plan.add_command(best)
+plan.add_command(serve)
 
 
 @plan.command()

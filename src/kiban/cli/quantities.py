@@ -11,7 +11,7 @@ from kiban.kit.errors import BadInput
 from kiban.kit.quantities import parse_count, parse_number, parse_seconds
 
 
-class QuantityType(click.ParamType):
+class QuantityType(click.ParamType[Any]):
     """Reads an option with one of kit.quantities' parsers; above 0, else bad input that names the option."""
 
     def __init__(self, name: str, parse: Callable[[object], float]) -> None:

@@ -38,6 +38,7 @@ KANJI: Mapping[str, int] = {"京": 10**16, "兆": 10**12, "億": 10**8, "万": 1
 _GROUP = "".join(rf"(?:(?:{NUMBER})?\s*{unit}\s*)?" for unit in "千百十") + rf"(?:{NUMBER})?\s*"
 _KANJI_NUMBER = re.compile("".join(rf"(?:{_GROUP}{unit}\s*)?" for unit in "京兆億万") + _GROUP)
 SECONDS: Mapping[str, float] = {
+    **dict.fromkeys(("ms", "millisecond", "milliseconds", "ミリ秒"), 1e-3),
     **dict.fromkeys(("s", "sec", "second", "seconds", "秒"), 1.0),
     **dict.fromkeys(("min", "minute", "minutes", "分", "分間"), 60.0),
     **dict.fromkeys(("h", "hour", "hours", "時間"), 3600.0),
@@ -183,6 +184,9 @@ Tokens = Annotated[int, _reader("tokens")]
 Parameters = Annotated[int, _reader("parameters")]
 Gpus = Annotated[int, _reader("gpus")]
 Yen = Annotated[int, _reader("yen")]
-GpuHours = Annotated[float, BeforeValidator(lambda given: float(parse_number(given, "gpu-hours")), json_schema_input_type=float | str)]
+GpuHours = Annotated[
+    float,
+    BeforeValidator(lambda given: float(parse_number(given, "gpu-hours")), json_schema_input_type=float | str),
+]
 Seconds = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=str)]
 Watts = Annotated[float, BeforeValidator(parse_watts, json_schema_input_type=float | str)]

@@ -47,6 +47,7 @@ class Forecast:
     kwh: Quantity
     yen: Quantity
     electricity_alone: bool
+    was_busy: bool
     estimate: Mapping[str, Any]
 
     def lines(self) -> str:
@@ -55,7 +56,10 @@ class Forecast:
         speed = f"{format_count(round(self.tokens_per_s.value))} tokens/s, {_said(self.seconds, format_seconds)}"
         energy = _said(self.kwh, lambda kwh: format_energy(kwh * 3.6e6))
         yen = _said(self.yen, _yen) + (" of electricity" if self.electricity_alone else "")
-        return f"▸ plan: {what}\n  {speed}; {energy}; {yen}"
+        lines = f"▸ plan: {what}\n  {speed}; {energy}; {yen}"
+        if self.was_busy:
+            lines += "\n  the machine was busy when it was measured: `kiban plan measure` when it is idle tells more"
+        return lines
 
     def json(self) -> dict[str, Any]:
         return {
@@ -167,6 +171,7 @@ def _predict(recipe: Recipe, shape: Any, tokens: int, here: ThisMachine) -> Fore
         kwh=estimate.footprint.kwh,
         yen=estimate.yen,
         electricity_alone=price.method.startswith("electricity alone"),
+        was_busy=here.measured.was_busy,
         estimate=estimate.json(),
     )  # fmt: skip
 

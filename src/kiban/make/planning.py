@@ -21,6 +21,7 @@ from kiban.plan.planfile import (
     PlanTraining,
     load_plan,
 )
+from kiban.plan.serving import ServingCluster, ServingLoad, ServingPlan, load_serving_plan
 
 # Options of `kiban plan` and the keys of a plan file that they stand for.
 KEYS = {
@@ -155,3 +156,50 @@ def _of_recipe(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> PlanFile
                                         duration=recipe.budget.hours and recipe.budget.hours * 3600),
         sources=(f"the recipe {path.name}",),
     )  # fmt: skip
+
+
+# Options of `kiban plan serve` and the keys of a serving plan that they stand for.
+SERVING_KEYS = {
+    "gpu": "cluster.gpu",
+    "rate": "serving.requests_per_second",
+    "prompt_tokens": "serving.prompt_tokens",
+    "output_tokens": "serving.output_tokens",
+    "ttft": "serving.ttft",
+    "tpot": "serving.tpot",
+}
+NEEDED_TO_SERVE = ("gpu", "rate", "prompt_tokens", "output_tokens")
+
+
+def read_serving_plan(path: Path, overrides: Sequence[str], given: Mapping[str, Any]) -> tuple[ServingPlan, Path]:
+    """The service that `path` describes, or that of the model it describes with the options' load.
+
+    Args:
+        given: options by their name in SERVING_KEYS, checked; times in seconds.
+
+    Raises:
+        BadInput: what cannot be read or is wrong; a model without a GPU or a load.
+    """
+    if not path.is_dir() and re.search(r"^serving\s*:", _text(path), re.MULTILINE):
+        own = (f"{SERVING_KEYS[name]}={json.dumps(_timed(name, value))}" for name, value in given.items())
+        return load_serving_plan(path, (*overrides, *own))[0], path.parent
+    if missing := [f"--{name.replace('_', '-')}" for name in NEEDED_TO_SERVE if name not in given]:
+        raise BadInput(
+            f"it says nothing of the service: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+            where=str(path),
+            hint="for example --gpu H100 --rate 10 --prompt-tokens 1,000 --output-tokens 300",
+        )
+    if path.is_dir() or _is_model_config(path):
+        name, model, sources = path.stem, PlanModel(config=str(path.absolute())), (f"the sizes in {path.name}",)
+    else:
+        plan, _ = load_plan(path, overrides)
+        name, model, sources = plan.name, plan.model, plan.sources
+    load = {"requests_per_second": given["rate"]}
+    load |= {key: given[key] for key in ("prompt_tokens", "output_tokens")}
+    load |= {key: _timed(key, given[key]) for key in ("ttft", "tpot") if key in given}
+    serving = ServingLoad.model_validate(load)
+    cluster = ServingCluster(gpu=given["gpu"])
+    return ServingPlan(name=name, model=model, serving=serving, cluster=cluster, sources=sources), path.parent
+
+
+def _timed(name: str, value: Any) -> Any:
+    return f"{value:.6f} s" if name in ("ttft", "tpot") else value

@@ -116,7 +116,7 @@ def _predict_now(model: Artifact) -> dict[str, Any]:
             where=manifest.name,
             hint="run this where it was made",
         )
-    return predict_local(run, here, manifest.name).json()
+    return predict_local(run, here, manifest.name.split("/")[0]).json()
 
 
 def comparison_text(compared: Mapping[str, Any]) -> str:

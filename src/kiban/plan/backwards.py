@@ -458,9 +458,11 @@ class _Desk:
         return best or tokens * (1 - WITHIN)
 
     def _hours(self, shape: ModelShape, tokens: float) -> float | None:
-        """GPU-hours of training on the fastest layout known, or searched where none known fits."""
+        """GPU-hours of training, as an estimate accounts them, on the fastest layout known; searched if none known fits."""
         work = plan_workload(self.blank, shape)
-        machine, _ = cluster_machine(self.cluster, work.precision)
+        machine, fitted = cluster_machine(self.cluster, work.precision)
+        given = self.blank.training.hours_overhead
+        overhead = fitted.hours_overhead if given is None else given
         flops = counts.training_flops_per_token(shape, work.seq_len_tokens).with_attention * tokens
         batch = default_batch(flops, work.seq_len_tokens)
 
@@ -478,7 +480,7 @@ class _Desk:
         fastest = min(found, key=lambda each: each.seconds_per_sequence)
         useful = fastest.seconds_per_sequence * tokens / work.seq_len_tokens
         share = goodput_of(work, self.cluster, useful).share
-        return useful / share * self.cluster.gpus / 3600
+        return useful / share * overhead * self.cluster.gpus / 3600
 
     # -- the plan ---------------------------------------------------------------------------------------------------
 

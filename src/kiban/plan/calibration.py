@@ -107,13 +107,14 @@ class _Fit:
 
     def __init__(self, settled: Sequence[Settled]) -> None:
         self.settled = settled
-        rated = [_implied(each, 1.0) for each in settled if _has_rates(each)]
-        from_rates = _efficiencies(rated, hours_overhead=1.0, **NO_BANDS)
-        known = {each.hardware for each in rated}
+        rated = [_implied(each, 1.0) if _has_rates(each) else None for each in settled]
+        known = {each.hardware for each in rated if each}
+        from_rates = _efficiencies([each for each in rated if each], hours_overhead=1.0, **NO_BANDS)
         ratios = [_hours_ratio(each, from_rates) if _hardware(each) in known else None for each in settled]
         overhead = _overhead(ratios)
         self.implied = [
-            replace(_implied(each, overhead), hours_ratio=ratio) for each, ratio in zip(settled, ratios, strict=True)
+            replace(implied or _implied(each, overhead), hours_ratio=ratio)
+            for each, implied, ratio in zip(settled, rated, ratios, strict=True)
         ]
 
     def without(self, left_out: Sequence[int], **bands: Any) -> Efficiencies:

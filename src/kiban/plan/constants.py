@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated
 
 from pydantic import Field
@@ -41,7 +44,26 @@ class Constants(StrictModel):
     zero_bubble_residue: Share = Field(description="bubble of the zero-bubble schedule over that of 1F1B")
 
 
-@functools.cache
+_TRIED: ContextVar[Constants | None] = ContextVar("tried", default=None)
+
+
 def constants() -> Constants:
+    """The shipped values, or those being tried."""
+    return _TRIED.get() or _shipped()
+
+
+@contextmanager
+def trying(**changed: float) -> Iterator[Constants]:
+    """Inside it, `constants()` has `changed` values: to see what a prediction, or the error of all, owes to one."""
+    tried = constants().model_copy(update=changed)
+    token = _TRIED.set(tried)
+    try:
+        yield tried
+    finally:
+        _TRIED.reset(token)
+
+
+@functools.cache
+def _shipped() -> Constants:
     loaded, _ = load_model(DATA / "constants.yaml", Constants)
     return loaded

@@ -11,6 +11,9 @@ from kiban.plan.step import Machine
 
 EFFICIENCIES = DATA / "efficiencies.json"
 TYPICAL_EFFICIENCY = 0.7
+# No published run tells what frameworks reach on processors without tensor cores, so it is set low and its band wide.
+CPU_EFFICIENCY = 0.3
+CPU_BAND = (0.5, 2.5)
 
 
 class Efficiencies(StrictModel):
@@ -44,11 +47,13 @@ class Efficiencies(StrictModel):
         for table, name in ((self.accelerator, accelerator.name), (self.architecture, accelerator.architecture)):
             if f"{name} {precision}" in table:
                 return table[f"{name} {precision}"]
-        return self.width.get(width_of(precision), TYPICAL_EFFICIENCY)
+        return CPU_EFFICIENCY if accelerator.kind == "cpu" else self.width.get(width_of(precision), TYPICAL_EFFICIENCY)
 
     def band_of(self, accelerator: Accelerator, precision: str) -> tuple[float, float]:
         """Factors on a predicted time between which 80% of runs fell."""
-        return self.band if self.has_seen(accelerator, precision) else self.unseen_band
+        if self.has_seen(accelerator, precision):
+            return self.band
+        return CPU_BAND if accelerator.kind == "cpu" else self.unseen_band
 
     def hours_band_of(self, accelerator: Accelerator, precision: str) -> tuple[float, float]:
         """The same for GPU-hours, which vary with how a team works as well."""

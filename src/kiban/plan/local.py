@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Literal
 from kiban.plan.estimate import Cluster, TrainingEstimate, estimate_workload
 from kiban.plan.layout import Layout, LayoutTable
 from kiban.plan.machine import Measured, ThisMachine
+from kiban.plan.memory import predict_memory
 from kiban.plan.planfile import LayoutChoice, PlanCluster, PlanFile, PlanModel, PlanSite, PlanTraining
 from kiban.plan.reliability import MTBF_GPU_HOURS, MTBF_SOURCE, RESTART_SECONDS
 from kiban.plan.shape import ModelShape
@@ -58,6 +60,7 @@ def predict_local(run: LocalRun, here: ThisMachine, name: str, yen_per_hour: flo
             seq_len_tokens=run.seq_len_tokens,
             global_batch_sequences=run.sequences_per_step,
             precision=run.precision,
+            hours_overhead=1.0,  # no trials, no evaluation in between
             layout=LayoutChoice(recompute="none", micro_batch=run.micro_batch_sequences),
         ),
         cluster=PlanCluster(gpu=here.accelerator.name, gpus=1, price_yen_per_gpu_hour=yen_per_hour),
@@ -67,40 +70,58 @@ def predict_local(run: LocalRun, here: ThisMachine, name: str, yen_per_hour: flo
     return estimate_workload(plan, run.workload(), run.tokens, cluster, keep=1, explain=False)
 
 
-Trained = tuple[LocalRun, float]  # with its tokens per second
+@dataclass(frozen=True)
+class Trial:
+    """A training that was measured."""
+
+    run: LocalRun
+    tokens_per_s: float
+
+    @property
+    def step_seconds(self) -> float:
+        return self.run.sequences_per_step * self.run.seq_len_tokens / self.tokens_per_s
 
 
-def implied_rates(device: Device, measured: Measured, small: Trained, large: Trained) -> tuple[float, float]:
+def implied_rates(device: Device, measured: Measured, small: Trial, large: Trial) -> tuple[float, float]:
     """The efficiency of products and the launch seconds per layer with which both trainings would be predicted.
 
     The larger one decides the efficiency, the smaller one the launches, in turn until both hold; within what is
     physically possible, so that a disturbed measurement cannot give a machine beyond its own peak.
     """
+
+    def step(trial: Trial, efficiency: float, launch: float) -> float:
+        tried = measured.model_copy(update={"efficiency": efficiency, "host_seconds_per_layer": launch})
+        machine = ThisMachine(device, tried).machine()
+        return float(predict_step(trial.run.workload(), machine, LayoutTable.of(_layout(trial.run))).total[0])
+
     efficiency, launch = measured.efficiency, measured.host_seconds_per_layer
     for _ in range(4):
-        efficiency = _solve(lambda x: _seconds(device, measured, x, launch, large), 0.01, 1.0, _step(large))
-        launch = _solve(lambda x: -_seconds(device, measured, efficiency, x, small), 1e-7, 1e-1, -_step(small))
+        inefficiency = _solve(functools.partial(_slowed, step, large, launch), 1.0, 100.0, large.step_seconds)
+        efficiency = 1 / inefficiency
+        launch = _solve(functools.partial(step, small, efficiency), 1e-7, 1e-1, small.step_seconds)
     return round(efficiency, 4), float(f"{launch:.3g}")
 
 
-def _step(trained: Trained) -> float:
-    run, tokens_per_s = trained
-    return run.sequences_per_step * run.seq_len_tokens / tokens_per_s
+def _slowed(step: Callable[[Trial, float, float], float], trial: Trial, launch: float, inefficiency: float) -> float:
+    return step(trial, 1 / inefficiency, launch)
 
 
-def _seconds(device: Device, measured: Measured, efficiency: float, launch: float, trained: Trained) -> float:
-    tried = measured.model_copy(update={"efficiency": efficiency, "host_seconds_per_layer": launch})
-    run = trained[0]
-    layout = Layout(
+def trained_bytes(run: LocalRun) -> int:
+    """What training holds beside the framework."""
+    table = predict_memory(run.workload(), LayoutTable.of(_layout(run)))
+    return int(table.total[0]) - int(table.framework[0])
+
+
+def _layout(run: LocalRun) -> Layout:
+    return Layout(
         tp=1, cp=1, dp=1, pp=1, ep=1, etp=1, vpp=1, zero=0, shard=1, micro_batch=run.micro_batch_sequences,
         microbatches=run.sequences_per_step // run.micro_batch_sequences, recompute="none", schedule="1f1b",
     )  # fmt: skip
-    return float(predict_step(run.workload(), ThisMachine(device, tried).machine(), LayoutTable.of(layout)).total[0])
 
 
-def _solve(falling: Callable[[float], float], low: float, high: float, target: float) -> float:
-    """Where a function that falls from `low` to `high` takes the value `target`, by halving the logarithm."""
+def _solve(rising: Callable[[float], float], low: float, high: float, target: float) -> float:
+    """Where a function that rises from `low` to `high` takes the value `target`, by halving the logarithm."""
     for _ in range(40):
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if falling(middle) > target else (low, middle)
+        low, high = (low, middle) if rising(middle) > target else (middle, high)
     return math.sqrt(low * high)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 THIS_MACHINE = "this-machine"
 MEASURE_HINT = "run `kiban plan measure` on it; it takes a few seconds"
-# Threads of products never wait when nothing else runs; below this share something else did.
-UNDISTURBED_SHARE = 0.85
+# An undisturbed training keeps its threads busy for more of the time than this.
+UNDISTURBED_SHARE = 0.75
 # Processors compute products row by row and start them without a launch queue: what GPUs lose by tiles, waves and
 # short inner sizes, they do not (measured rates differ by a tenth from inner sizes of 64 to 2,048).
 PROCESSOR_CONSTANTS = {"tile_rows": 1.0, "tile_columns": 1.0, "inner_ramp": 1.0, "host_seconds_per_step": 0.001}
@@ -48,9 +48,9 @@ class Measured(StrictModel):
         precision: in which the trainings were measured, the one that recipes get by default.
         efficiency: of matrix products in training, of the peak, with which the larger training is predicted.
         host_seconds_per_layer: with which the smaller one is.
-        framework_bytes: of a process that has loaded its libraries and trains nothing.
+        framework_bytes: of the larger training's process, beyond what the training itself is predicted to hold.
         trainings: what was trained and how fast, in tokens per second.
-        core_share: of its cores' time, what the measuring process got while it multiplied: 1 on an idle machine.
+        core_share: of its cores' time, what the larger training got: nearly all of it on an idle machine.
     """
 
     processor: str

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pydantic import ValidationError
+
 from kiban.kit.errors import BadInput
 from kiban.kit.quantities import parse_number
 from kiban.plan.hardware import DATA, Accelerator, find_accelerator
@@ -222,6 +224,5 @@ def _shape(row: _Row) -> ModelShape:
         sizes.setdefault("num_key_value_heads", 1)
     try:
         return ModelShape.model_validate(sizes)
-    except ValueError as error:
-        message = str(error).splitlines()
-        raise BadInput(message[2].strip() if len(message) > 2 else message[0], where=row.where) from None
+    except ValidationError as error:
+        raise BadInput(error.errors()[0]["msg"].removeprefix("Value error, "), where=row.where) from None

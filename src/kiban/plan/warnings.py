@@ -119,9 +119,13 @@ def _fits(estimate: TrainingEstimate) -> list[PlanWarning]:
         ja = f"このGPUの公表価格がなく、1 GPU時間{yen:,.0f}円は近い機種からの推定である"
         en = f"nobody publishes a price of this GPU; {yen:,.0f} yen per GPU-hour is inferred from similar ones"
         found.append(PlanWarning("estimated_price", "check", yen, ja, en))
-    low, high = estimate.fitted.band_of(estimate.cluster.accelerator, estimate.work.precision)
-    if (low, high) == estimate.fitted.unseen_band:
+    accelerator = estimate.cluster.accelerator
+    if not estimate.fitted.has_seen(accelerator, estimate.work.precision):
+        _, high = estimate.fitted.band_of(accelerator, estimate.work.precision)
         ja = "この機種と精度で学習した公表例がなく、誤差の幅は機種を除いた検証による"
         en = "no published run on this hardware at this precision; the band is that of hardware left out of the fit"
+        if accelerator.kind == "cpu":
+            ja = "CPUで学習した公表例がなく、効率は仮定である。何倍も長くかかることがある"
+            en = "no published run on a CPU: its efficiency is assumed, and it may take several times as long"
         found.append(PlanWarning("unseen_hardware", "check", high, ja, en))
     return found

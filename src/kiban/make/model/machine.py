@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 import torch
 
-from kiban.kit.manifest import processor_name
+from kiban.kit.manifest import Resources, processor_name
 from kiban.kit.meter import WATTS_PER_BUSY_CORE, Meter, power_source
 from kiban.make.model.loop import train
 from kiban.make.model.packing import Packed, Sequences
@@ -28,7 +28,7 @@ from kiban.make.model.schedule import training_length
 from kiban.make.model.shape import build_config, build_model
 from kiban.make.recipe import Shape, TrainingConfig
 from kiban.plan.hardware import Precision
-from kiban.plan.local import LocalRun, implied_rates
+from kiban.plan.local import LocalRun, Trial, implied_rates, trained_bytes
 from kiban.plan.machine import MachineFile, Measured
 
 PRODUCT_SECONDS = 0.3
@@ -37,7 +37,7 @@ Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
-class Trial:
+class Sizes:
     """A training that is measured: sizes, and how many steps.
 
     The small one shows what starting the work costs, the large one how well the work itself runs.
@@ -52,8 +52,8 @@ class Trial:
 
 
 TRIALS = {
-    "cpu": (Trial(2, 64, 1024, 128, 4, 30), Trial(4, 256, 4096, 256, 8, 9)),
-    "cuda": (Trial(4, 128, 1024, 128, 4, 40), Trial(8, 2048, 16384, 1024, 8, 12)),
+    "cpu": (Sizes(2, 64, 1024, 128, 4, 30), Sizes(4, 256, 4096, 256, 8, 9)),
+    "cuda": (Sizes(4, 128, 1024, 128, 4, 40), Sizes(8, 2048, 16384, 1024, 8, 12)),
 }
 # Products of the larger trial's kind, and square ones, at which libraries do best.
 PRODUCTS = {
@@ -75,20 +75,21 @@ def measure(note: Callable[[str], None]) -> MachineFile:
 def _measure(device: Device, note: Callable[[str], None]) -> Measured:
     runtime = resolve_runtime(TrainingConfig(tokens=1, device=device))
     prepare_process(runtime)
-    framework = psutil.Process().memory_info().rss
+    trials = []
+    for sizes, kind in zip(TRIALS[device], ("small", "larger"), strict=True):
+        # First of all: what products and copies leave in the allocator would count as the training's memory.
+        note(f"{device}: training a {kind} model")
+        rate, used = _train(sizes, runtime)
+        trials.append(Trial(_as_run(sizes, runtime.precision), rate))
+    small, large = trials
+    watts = (used.energy_j or 0.0) / used.wall_s
     note(f"{device}: matrix products")
     precisions: tuple[Precision, ...] = ("fp32", "bf16") if runtime.precision == "bf16" else ("fp32",)
-    started, processed = time.perf_counter(), time.process_time()
-    peaks = {precision: max(_product_rate(device, precision, *size) for size in PRODUCTS[device])
-             for precision in precisions}  # fmt: skip
-    core_share = (time.process_time() - processed) / (time.perf_counter() - started) / runtime.threads
+    peaks = {
+        precision: max(_product_rate(device, precision, *size) for size in PRODUCTS[device]) for precision in precisions
+    }
     note(f"{device}: memory")
     bandwidth = _copy_rate(device)
-    rates, watts, how = [], 0.0, ""
-    for trial, kind in zip(TRIALS[device], ("small", "larger"), strict=True):
-        note(f"{device}: training a {kind} model")
-        rate, watts = _training_rate(trial, runtime)
-        rates.append(rate)
     if device == "cpu":
         # Energy of a run is metered by the same rule, so predictions and meters speak of the same thing.
         how = power_source()
@@ -109,36 +110,36 @@ def _measure(device: Device, note: Callable[[str], None]) -> Measured:
         precision=runtime.precision,
         efficiency=0.5,
         host_seconds_per_layer=1e-6,
-        framework_bytes=framework,
-        trainings={_describe(trial): round(rate, 1) for trial, rate in zip(TRIALS[device], rates, strict=True)},
-        core_share=round(min(core_share, 1.0), 3) if device == "cpu" else 1.0,
+        framework_bytes=max(used.peak_memory_bytes - trained_bytes(large.run), 2**20),
+        trainings={
+            _describe(sizes): round(trial.tokens_per_s, 1) for sizes, trial in zip(TRIALS[device], trials, strict=True)
+        },
+        core_share=round(min(used.cpu_s / used.wall_s / runtime.threads, 1.0), 3) if device == "cpu" else 1.0,
         software=f"torch {torch.__version__}",
         measured=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     )
-    trials = [_as_run(trial, runtime.precision) for trial in TRIALS[device]]
-    small, large = zip(trials, rates, strict=True)
     efficiency, launch = implied_rates(device, unfitted, small, large)
     return unfitted.model_copy(update={"efficiency": efficiency, "host_seconds_per_layer": launch})
 
 
-def _describe(trial: Trial) -> str:
+def _describe(sizes: Sizes) -> str:
     return (
-        f"depth {trial.depth}, hidden {trial.hidden_size}, vocabulary {trial.vocab_size}, "
-        f"{trial.micro_batch_sequences} x {trial.seq_len_tokens} tokens"
+        f"depth {sizes.depth}, hidden {sizes.hidden_size}, vocabulary {sizes.vocab_size}, "
+        f"{sizes.micro_batch_sequences} x {sizes.seq_len_tokens} tokens"
     )
 
 
-def _shape(trial: Trial) -> Shape:
-    return Shape(depth=trial.depth, hidden_size=trial.hidden_size)
+def _shape(sizes: Sizes) -> Shape:
+    return Shape(depth=sizes.depth, hidden_size=sizes.hidden_size)
 
 
-def _as_run(trial: Trial, precision: Literal["fp32", "bf16"]) -> LocalRun:
+def _as_run(sizes: Sizes, precision: Literal["fp32", "bf16"]) -> LocalRun:
     return LocalRun(
-        shape=_shape(trial).plan_shape(trial.vocab_size),
-        tokens=trial.steps * trial.seq_len_tokens * trial.micro_batch_sequences,
-        seq_len_tokens=trial.seq_len_tokens,
-        micro_batch_sequences=trial.micro_batch_sequences,
-        sequences_per_step=trial.micro_batch_sequences,
+        shape=_shape(sizes).plan_shape(sizes.vocab_size),
+        tokens=sizes.steps * sizes.seq_len_tokens * sizes.micro_batch_sequences,
+        seq_len_tokens=sizes.seq_len_tokens,
+        micro_batch_sequences=sizes.micro_batch_sequences,
+        sequences_per_step=sizes.micro_batch_sequences,
         precision=precision,
     )
 
@@ -177,23 +178,23 @@ def _copy_rate(device: Device) -> float:
     return 2.0 * source.nbytes / _best_seconds(lambda: target.copy_(source), device)
 
 
-def _training_rate(trial: Trial, runtime: Runtime) -> tuple[float, float]:
-    """Tokens per second of a model on random tokens, and watts while it trains."""
-    tokens = trial.steps * trial.seq_len_tokens * trial.micro_batch_sequences
+def _train(sizes: Sizes, runtime: Runtime) -> tuple[float, Resources]:
+    """Tokens per second of a model on random tokens, and what training it took."""
+    tokens = sizes.steps * sizes.seq_len_tokens * sizes.micro_batch_sequences
     config = TrainingConfig(
         tokens=tokens,
-        seq_len_tokens=trial.seq_len_tokens,
-        micro_batch_sequences=trial.micro_batch_sequences,
+        seq_len_tokens=sizes.seq_len_tokens,
+        micro_batch_sequences=sizes.micro_batch_sequences,
         device=runtime.device,
         checkpoint_every_seconds=1e9,
     )
-    built = build_config(_shape(trial), trial.vocab_size, trial.seq_len_tokens, bos=None, eos=0, pad=None)
+    built = build_config(_shape(sizes), sizes.vocab_size, sizes.seq_len_tokens, bos=None, eos=0, pad=None)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ids = np.random.default_rng(0).integers(0, trial.vocab_size, tokens + 1).astype(np.uint16)
+        ids = np.random.default_rng(0).integers(0, sizes.vocab_size, tokens + 1).astype(np.uint16)
         ids.tofile(folder / "tokens.bin")
-        packed = Packed(folder / "tokens.bin", trial.vocab_size, None, 1, len(ids), 0, len(ids), len(ids))
-        sequences = Sequences(packed, trial.seq_len_tokens, 0)
+        packed = Packed(folder / "tokens.bin", sizes.vocab_size, None, 1, len(ids), 0, len(ids), len(ids))
+        sequences = Sequences(packed, sizes.seq_len_tokens, 0)
         try:
             # Its own progress would only confuse: this is not a training that anyone asked for.
             with contextlib.redirect_stderr(io.StringIO()), Meter() as meter:
@@ -205,4 +206,4 @@ def _training_rate(trial: Trial, runtime: Runtime) -> tuple[float, float]:
         rates = [json.loads(line)["tokens_per_s"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     # The first steps allocate, choose kernels and warm caches; of the others the faster half was disturbed less.
     settled = sorted(rates[len(rates) // 3 :])
-    return statistics.median(settled[len(settled) // 2 :]), (used.energy_j or 0.0) / used.wall_s
+    return statistics.median(settled[len(settled) // 2 :]), used

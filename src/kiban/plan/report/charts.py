@@ -36,7 +36,7 @@ VARIABLES: Mapping[str, str] = {
     WARN: "--warn",
     **{colour: f"--series-{index + 1}" for index, colour in enumerate(SERIES)},
 }
-WIDTH = 620
+WIDTH = 780
 GROUPS = ("compute", "again", "communication", "waiting")
 GROUP_OF: Mapping[str, str] = {
     "recomputation": "again",
@@ -63,7 +63,7 @@ def parameters(w: Writer, estimate: TrainingEstimate) -> Markup:
 
     count = estimate.parameters
     active = count.by_part() | {"routed_experts": count.active_routed_experts}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"part": str(w.t(f"part.{part}")), "kind": str(w.t(kind)), "value": table[part], "shown": f"{table[part]:,}"}
         for part, value in count.by_part().items()
         if value
@@ -80,7 +80,11 @@ def parameters(w: Writer, estimate: TrainingEstimate) -> Markup:
         .encode(
             y=alt.Y("part:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
             yOffset=alt.YOffset("kind:N", sort=kinds),
-            x=alt.X("value:Q", title=word.strip(), axis=alt.Axis(tickCount=6)),
+            x=alt.X(
+                "value:Q",
+                title=str(w.t("chart.parameters.axis", unit=word.strip())) if word else None,
+                axis=alt.Axis(tickCount=6),
+            ),
             color=alt.Color("kind:N", sort=kinds, scale=alt.Scale(domain=kinds, range=[SOFT, ACCENT]), title=None),
         )
         .properties(width=WIDTH - 150, height=alt.Step(13))
@@ -150,7 +154,12 @@ def step(w: Writer, estimate: TrainingEstimate) -> Markup:
     groups = [str(w.t(f"group.{group}")) for group in GROUPS]
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("part:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, domain=False)),
-        x=alt.X("start:Q", title=str(w.t("chart.step.axis")), scale=alt.Scale(domain=[0, total * 1.09], nice=False)),
+        x=alt.X(
+            "start:Q",
+            title=str(w.t("chart.step.axis")),
+            scale=alt.Scale(domain=[0, total * 1.09], nice=False),
+            axis=alt.Axis(tickCount=8),
+        ),
     )
     bars = base.mark_bar(minBandSize=2).encode(
         x2="end:Q",
@@ -173,7 +182,7 @@ def curves(w: Writer, points: Sequence[CostPoint], here: int) -> Markup:
     panels = []
     for key, unit, quantities in (
         ("gpu_hours", None, [each.gpu_hours for each in known]),
-        ("duration", time_scale(max(each.duration_seconds.value for each in known)), None),
+        ("duration", curve_time_scale(points), None),
         ("yen", None, [each.yen for each in known]),
     ):
         values = quantities or [each.duration_seconds for each in known]
@@ -195,6 +204,11 @@ def curves(w: Writer, points: Sequence[CostPoint], here: int) -> Markup:
     return _drawn(alt.hconcat(*panels, spacing=26), "curves", w)
 
 
+def curve_time_scale(points: Sequence[CostPoint]) -> Scale:
+    """One unit of time for every number of GPUs."""
+    return time_scale(min(point.estimate.duration_seconds.value for point in points if point.estimate))
+
+
 def _panel(rows: list[dict[str, Any]], points: Sequence[CostPoint], here: int, title: str, gpus: str) -> Any:
     import altair as alt
 
@@ -206,24 +220,25 @@ def _panel(rows: list[dict[str, Any]], points: Sequence[CostPoint], here: int, t
         scale=alt.Scale(type="log", base=2, domain=[min(counts) * 0.88, max(counts) * 1.14], nice=False),
         axis=alt.Axis(values=ticks, format=",d", grid=False, labelOverlap=False, labelFontSize=11),
     )
-    scale = alt.Scale(zero=True, nice=True)
+    scale = alt.Scale(domain=[0, 1.04 * max(row["high"] for row in rows)], nice=False)
     base = alt.Chart(alt.Data(values=rows)).encode(x=x)
+    y = alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5))
     band = base.mark_area(color=ACCENT, opacity=0.16).encode(
         y=alt.Y("low:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5)), y2="high:Q"
     )
-    line = base.mark_line(color=ACCENT, strokeWidth=2).encode(y="value:Q")
-    dots = base.mark_point(color=ACCENT, filled=True, size=36, opacity=1).encode(y="value:Q")
+    line = base.mark_line(color=ACCENT, strokeWidth=2).encode(y=y)
+    dots = base.mark_point(color=ACCENT, filled=True, size=36, opacity=1).encode(y=y)
     own = [row for row in rows if row["gpus"] == here]
     ring = (
         alt.Chart(alt.Data(values=own)).mark_point(color=ACCENT, filled=False, size=170, strokeWidth=2, opacity=1)
-    ).encode(x=x, y="value:Q")
+    ).encode(x=x, y=y)
     layers = [band, line, dots, ring]
     for state, mark in (("infeasible", "×"), ("not searched", "△")):
         missing = [{"gpus": point.gpus, "mark": mark} for point in points if point.state == state]
         if missing:
             text = alt.Chart(alt.Data(values=missing)).mark_text(color=WARN, fontSize=17, fontWeight="bold", dy=-8)
-            layers.append(text.encode(x=x, y=alt.value(190), text="mark:N"))
-    return alt.layer(*layers).properties(width=190, height=190, title=alt.Title(title, anchor="start", offset=8))
+            layers.append(text.encode(x=x, y=alt.value(200), text="mark:N"))
+    return alt.layer(*layers).properties(width=212, height=200, title=alt.Title(title, anchor="start", offset=8))
 
 
 def areas(w: Writer, rows: Sequence[SiteRow], here: str) -> Markup:
@@ -245,7 +260,9 @@ def areas(w: Writer, rows: Sequence[SiteRow], here: str) -> Markup:
     base = alt.Chart(alt.Data(values=values)).encode(
         y=alt.Y("area:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, grid=True, gridOpacity=0.5)),
     )
-    axis = alt.X("low:Q", title=str(w.t("chart.areas.axis", unit=w.unit(scale.key).strip())), scale=alt.Scale(zero=True))
+    axis = alt.X(
+        "low:Q", title=str(w.t("chart.areas.axis", unit=w.unit(scale.key).strip())), scale=alt.Scale(zero=True)
+    )
     colour = alt.condition("datum.here", alt.value(ACCENT), alt.value(QUIET))
     rule = base.mark_rule(strokeWidth=2.5, strokeCap="round").encode(x=axis, x2="high:Q", color=colour)
     dots = base.mark_point(filled=True, opacity=1).encode(
@@ -259,8 +276,13 @@ def months(w: Writer, rows: Sequence[MonthRow], names: Mapping[str, str], base_k
     import altair as alt
 
     labels = [str(w.t(f"month.name.{month}")) for month in range(1, 13)]
-    values = [
-        {"area": names[row.area], "month": label, "change": (kg / base_kg - 1) * 100, "shown": percent(kg / base_kg - 1)}
+    values: list[dict[str, Any]] = [
+        {
+            "area": names[row.area],
+            "month": label,
+            "change": (kg / base_kg - 1) * 100,
+            "shown": percent(kg / base_kg - 1),
+        }
         for row in rows
         if row.kg
         for label, kg in zip(labels, row.kg, strict=True)
@@ -277,8 +299,10 @@ def months(w: Writer, rows: Sequence[MonthRow], names: Mapping[str, str], base_k
         y=alt.Y("area:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, domain=False, ticks=False)),
     )
     # Blue to orange, which every kind of colour vision tells apart; the figure in each cell says the rest.
-    colours = alt.Scale(domain=[-widest, 0, widest], range=["#5b9bd1", "#f7f4ec", "#e2954c"])
-    cells = base.mark_rect(stroke=PAPER, strokeWidth=1.5).encode(color=alt.Color("change:Q", scale=colours, legend=None))
+    colours = alt.Scale(domain=[-widest, 0, widest], range=["#4f93cf", "#f7f4ec", "#e2954c"], interpolate="rgb")
+    cells = base.mark_rect(stroke=PAPER, strokeWidth=1.5).encode(
+        color=alt.Color("change:Q", scale=colours, legend=None)
+    )
     text = base.mark_text(fontSize=11.5, color="#1d2125").encode(text="shown:N")
     chart = alt.layer(cells, text).properties(width=WIDTH - 40, height=alt.Step(24))
     return _drawn(chart, "months", w)
@@ -292,11 +316,12 @@ def option(w: Writer, index: int) -> str:
     name = str(w.t("option", n=index + 1))
     if index:
         return name
-    return f"{name}（{w.t('chosen')}）" if w.language == "ja" else f"{name} ({w.t('chosen')})"
+    return str(w.t("option.chosen", name=name))
 
 
 def area_name(w: Writer, row: SiteRow) -> str:
-    return row.area if w.language == "ja" else row.area_en
+    """An area as readers know it: 中国 alone would be read as China."""
+    return row.area_en if w.language == "en" else {"中国": "中国地方"}.get(row.area, row.area)
 
 
 def percent(change: float) -> str:

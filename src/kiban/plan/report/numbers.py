@@ -43,8 +43,12 @@ def power_of_ten(value: float) -> str:
 
 
 def count(value: float, language: Language) -> str:
-    """Large words up to where they end, powers of ten beyond."""
-    return power_of_ten(value) if abs(value) >= BEYOND_WORDS else large(value, language)
+    """A figure without a band: large words up to where they end, powers of ten beyond, no idle zeros."""
+    if abs(value) >= BEYOND_WORDS:
+        return power_of_ten(value)
+    divisor, word = _unit(value, language, 3)
+    shown = digits_of(value / divisor, 3)
+    return (shown.rstrip("0").rstrip(".") if "." in shown else shown) + word
 
 
 def band(low: float, high: float, language: Language, digits: int = 2) -> str:

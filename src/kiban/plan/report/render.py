@@ -50,11 +50,13 @@ def to_html(estimate: TrainingEstimate) -> str:
     explored, notes = Explored.around(estimate), Notes()
     views = [View(Writer(language, notes), explored) for language in LANGUAGES]
     template = environment(TEMPLATES).get_template("plan.html.jinja")
-    return template.render(e=estimate, x=explored, views=views, style=style(TEMPLATES / "plan.css"), version=__version__)
+    return template.render(
+        e=estimate, x=explored, views=views, style=style(TEMPLATES / "plan.css"), version=__version__
+    )
 
 
 class View:
-    """What the template prints in one language, made where it stands so that footnotes are numbered in reading order."""
+    """What the template prints in one language, made where it stands: footnotes are numbered in reading order."""
 
     def __init__(self, w: Writer, explored: Explored) -> None:
         self.w = w
@@ -79,6 +81,21 @@ class View:
             return w.t("lead.dense", **values)
         return w.t("lead", **values, active=w.count(count.active))
 
+    def adaptation(self) -> Markup | None:
+        """What is trained where the model exists already."""
+        w, e = self.w, self.e
+        if e.plan.adaptation is None:
+            return None
+        if e.adapters is None:
+            return w.t("adaptation.full")
+        share = e.adapters.parameters / e.parameters.total
+        return w.t(
+            "adaptation.lora",
+            parameters=w.count(e.adapters.parameters),
+            share=w.data(share, f"{share:.2g}" if share < 0.0001 else f"{share:.2%}"),
+            rank=e.adapters.rank,
+        )
+
     def answer(self) -> Markup:
         w, e = self.w, self.e
         return w.t(
@@ -101,8 +118,18 @@ class View:
             ("co2", e.footprint.kg_co2),
         )
         return [
-            (self.w.t(f"glance.{key}"), *self.w.headline(figure), self.w.cite(*figure.sources)) for key, figure in figures
+            (self.w.t(f"glance.{key}"), *self.w.headline(figure), self.w.cite(*figure.sources))
+            for key, figure in figures
         ]
+
+    def why_yen_is_wide(self) -> Markup | None:
+        """Said where prices differ more than the predicted hours do."""
+        e, price = self.e, self.e.cluster.price
+        low, high = bounds(e.gpu_hours)
+        if price.high_yen_per_gpu_hour / price.low_yen_per_gpu_hour <= high / low:
+            return None
+        yen = {"low": self.w.exact(price.low_yen_per_gpu_hour), "high": self.w.exact(price.high_yen_per_gpu_hour)}
+        return self.w.t("yen.wide", **yen)
 
     def warnings(self) -> list[tuple[str, Markup, Markup]]:
         w = self.w
@@ -131,7 +158,7 @@ class View:
         if layout.pp > 1:
             stages = w.t("layout.pp", n=layout.pp, layers=e.shape.num_hidden_layers)
             order = w.t(f"layout.schedule.{layout.schedule}", v=layout.vpp)
-            said.append(("pp", f"PP {layout.pp:,}", stages + (" " if w.language == "en" else "") + order))
+            said.append(("pp", f"PP {layout.pp:,}", stages + w.gap + order))
         if layout.tp > 1:
             said.append(("tp", f"TP {layout.tp:,}", w.t("layout.tp", n=layout.tp)))
         if layout.cp > 1:
@@ -167,17 +194,24 @@ class View:
         value, step = self.e.mfu["with_attention"], self.e.step_seconds
         low, high = (value * step.value / bound for bound in reversed(bounds(step)))
         between = "〜" if self.w.language == "ja" else "–"
-        return self.w.t("mfu.band", band=self.w.share(low) + between + self.w.share(high)) + self.w.cite(*step.sources)
+        ranged = self.w.share(low) + between + self.w.share(high)
+        return self.w.t("mfu.band", band=ranged, cite=self.w.cite(*step.sources))
 
     def memory_intro(self) -> Markup:
         w, used, usable = self.w, self.e.best.memory_bytes, self.e.search.usable_bytes
         return w.t(
-            "memory.intro", usable=w.memory(usable), used=w.memory(used), share=w.share(used / usable, 0), cite=w.cite(MEMORY)
+            "memory.intro",
+            usable=w.memory(usable),
+            used=w.memory(used),
+            share=w.share(used / usable, 0),
+            cite=w.cite(MEMORY),
         )
 
     def step_intro(self) -> Markup:
         w, e = self.w, self.e
-        return w.t("step.intro", steps=w.exact(e.steps), step=w.about_seconds(e.step_seconds) + w.cite(*e.step_seconds.sources))
+        return w.t(
+            "step.intro", steps=w.exact(e.steps), step=w.about_seconds(e.step_seconds) + w.cite(*e.step_seconds.sources)
+        )
 
     def step_groups(self) -> Markup:
         seconds = dict.fromkeys(charts.GROUPS, 0.0)
@@ -194,7 +228,21 @@ class View:
             share=w.share(good.share),
             failures=failures,
             interval=w.time(good.interval_seconds),
-            cite=w.cite(*self.e.duration_seconds.sources),
+            cite=w.cite(good.source),
+        )
+
+    def duration(self) -> Markup:
+        """How steps add up to the duration."""
+        w, e = self.w, self.e
+        pure = e.step_seconds.value * e.tokens / e.batch_tokens
+        overhead = e.duration_seconds.value * e.goodput.share / pure
+        return w.t(
+            "duration",
+            pure=w.time(pure),
+            share=w.share(e.goodput.share),
+            overhead=w.data(overhead, f"{overhead:.2f}"),
+            duration=w.figure(e.duration_seconds),
+            cite=w.cite(*e.duration_seconds.sources),
         )
 
     # -- the site -------------------------------------------------------------------------------------------------
@@ -213,12 +261,12 @@ class View:
         found = self.e.footprint
         if found.water_litres is None:
             return self.w.t("water.unknown")
-        return self.w.t(
-            "water", value=self.w.figure(found.water_litres), cite=self.w.cite(*found.water_litres.sources)
-        )
+        return self.w.t("water", value=self.w.figure(found.water_litres), cite=self.w.cite(*found.water_litres.sources))
 
     def basis(self) -> Markup:
-        sources = [found.source for row in self.e.footprint.rows if (found := profile(find_area(row.area))).basis != "none"]
+        sources = [
+            found.source for row in self.e.footprint.rows if (found := profile(find_area(row.area))).basis != "none"
+        ]
         return self.w.t("basis.note", cite=self.w.cite(*dict.fromkeys(sources)))
 
     # -- assumptions ----------------------------------------------------------------------------------------------
@@ -226,12 +274,13 @@ class View:
     def band_text(self) -> Markup:
         w, e = self.w, self.e
         low, high = e.fitted.band_of(e.machine.accelerator, e.work.precision)
+        hours = e.fitted.hours_band_of(e.machine.accelerator, e.work.precision)
         seen = "assumptions.unseen" if (low, high) == e.fitted.unseen_band else "assumptions.seen"
         match = RUNS.fullmatch(e.fitted.source)
         source = w.t("source.runs", n=int(match[1])) if match else w.said(e.fitted.source)
-        return w.t(
-            "assumptions.band.text", source=source, low=w.data(low, f"{low:.2f}"), high=w.data(high, f"{high:.2f}"), which=w.t(seen)
-        )
+        bounds_ = {"low": low, "high": high, "hours_low": hours[0], "hours_high": hours[1]}
+        factors = {name: w.data(value, f"{value:.2f}") for name, value in bounds_.items()}
+        return w.t("assumptions.band.text", source=source, which=w.t(seen), **factors)
 
     def efficiency_text(self) -> Markup:
         w, e = self.w, self.e
@@ -247,7 +296,7 @@ class View:
         )
         if e.machine.wide_efficiency == e.machine.efficiency:
             return text
-        return text + " " + w.t("assumptions.efficiency.wide", value=w.share(e.machine.wide_efficiency))
+        return text + w.gap + w.t("assumptions.efficiency.wide", value=w.share(e.machine.wide_efficiency))
 
     def price_text(self) -> Markup:
         w, price = self.w, self.e.cluster.price
@@ -260,7 +309,9 @@ class View:
             yen=w.exact(price.yen_per_gpu_hour),
             low=w.exact(price.low_yen_per_gpu_hour),
             high=w.exact(price.high_yen_per_gpu_hour),
-            method=w.t("assumptions.price.given") if given else w.said(price.method) + ("。" if w.language == "ja" else "."),
+            method=w.t("assumptions.price.given")
+            if given
+            else w.said(price.method) + ("。" if w.language == "ja" else "."),
             dates=dates,
             cite=w.cite(*price.sources),
         )

@@ -12,7 +12,7 @@ from kiban.plan import memory as memory_model
 from kiban.plan.estimate import CONVENTIONS, PEAK, STRUCTURE, TrainingEstimate
 from kiban.plan.memory import CATEGORIES
 from kiban.plan.quantity import Quantity
-from kiban.plan.report.charts import area_name, group_of, option, percent
+from kiban.plan.report.charts import area_name, curve_time_scale, group_of, option, percent
 from kiban.plan.report.curves import CostPoint, MonthRow
 from kiban.plan.report.numbers import power_of_ten, time_scale
 from kiban.plan.report.words import Writer, bounds
@@ -173,7 +173,26 @@ def _why(w: Writer, estimate: TrainingEstimate, alternative: Alternative) -> Mar
     part = next((part for part, said in PART_WORDS.items() if said == words), None)
     if part is None or not plus:
         return w.t("why.same")
-    return w.t("why.part", part=w.t(f"step.part.{part}"), share="+" + share.removesuffix(" of a step"))
+    return w.t("why.part", part=w.t(f"step.part.{part}"), share=share.removesuffix(" of a step"))
+
+
+def runners_up(w: Writer, estimate: TrainingEstimate) -> Table:
+    """The best other value in each dimension."""
+    best: dict[str, Alternative] = {}
+    for each in estimate.search.alternatives:
+        best.setdefault(each.dimension, each)
+    rows = [
+        (
+            w.t(f"word.{dimension}"),
+            _value(w, dimension, getattr(estimate.best.layout, dimension)),
+            _value(w, dimension, each.value),
+            _why(w, estimate, each),
+            w.t("not_possible") if each.slower is None else w.change(each.slower),
+        )
+        for dimension, each in best.items()
+    ]
+    keys = ("dimension", "chosen", "next", "why", "slower")
+    return Table(w.t("why_not.next.caption"), _heads(w, *(f"why_not.{key}" for key in keys)), tuple(rows), 4)
 
 
 def search(w: Writer, estimate: TrainingEstimate) -> Table:
@@ -193,6 +212,7 @@ def search(w: Writer, estimate: TrainingEstimate) -> Table:
 
 def curve(w: Writer, points: Sequence[CostPoint], here: int) -> Table:
     rows = []
+    scale = curve_time_scale(points)
     for point in points:
         name = w.exact(point.gpus) + (Markup("<br>") + w.t("curve.here") if point.gpus == here else "")
         if point.estimate is None:
@@ -201,16 +221,17 @@ def curve(w: Writer, points: Sequence[CostPoint], here: int) -> Table:
             rows.append((name, why, *[NOTHING] * 4))
             continue
         found = point.estimate
-        duration = found.duration_seconds
         figures = (
-            w.figure(found.gpu_hours),
-            w.about(duration.value, time_scale(duration.value), *bounds(duration)),
-            w.figure(found.yen),
+            w.in_table(found.gpu_hours),
+            w.in_table(found.duration_seconds, scale),
+            w.in_table(found.yen),
             w.share(found.mfu["with_attention"], 0),
         )
         rows.append((name, w.text(found.best.layout.describe()), *figures))
     keys = ("gpus", "layout", "gpu_hours", "duration", "yen", "mfu")
-    return Table(w.t("curve.caption"), _heads(w, *(f"curve.{key}" for key in keys)), tuple(rows), 2)
+    heads = list(_heads(w, *(f"curve.{key}" for key in keys)))
+    heads[3] = w.t("curve.axis.duration", unit=w.unit(scale.key).strip())
+    return Table(w.t("curve.caption"), tuple(heads), tuple(rows), 2)
 
 
 # -- the site -------------------------------------------------------------------------------------------------------
@@ -242,7 +263,13 @@ def areas(w: Writer, rows: Sequence[SiteRow], here: str, base_kg: float) -> Tabl
         low, high = w.mass(row.low_kg), w.mass(row.high_kg)
         between = "〜" if w.language == "ja" else " to "
         ranged = Markup(f"{low}{between}{high}") if row.high_kg > row.low_kg else NOTHING
-        line = (name, w.t(f"basis.{row.profile_basis}"), w.mass(row.kg), ranged, w.change(row.kg / base_kg - 1))
+        line = (
+            name,
+            w.t(f"basis.{row.profile_basis}"),
+            w.mass(row.kg),
+            ranged,
+            NOTHING if row.area == here else w.change(row.kg / base_kg - 1),
+        )
         hour = (_hour(w, row),) if by_hour else ()
         cells.append((*line, _month(w, row.best_start_month), _month(w, row.worst_start_month), *hour))
     heads = _heads(w, *keys, *(["areas.hour"] if by_hour else []))
@@ -304,7 +331,11 @@ def constants(w: Writer, estimate: TrainingEstimate) -> Table:
     }
     notes = {"mtbf_gpu_hours": w.cite(cluster.mtbf_source)}
     rows = [
-        (Markup("<code>{}</code>").format(name), w.t(f"constant.{name}") + notes.get(name, ""), w.data(value, _fine(value)))
+        (
+            Markup("<code>{}</code>").format(name),
+            w.t(f"constant.{name}") + notes.get(name, ""),
+            w.data(value, _fine(value)),
+        )
         for name, value in values.items()
     ]
     return Table(w.t("assumptions.caption"), _heads(w, "constant", "constant.means", "constant.value"), tuple(rows), 2)

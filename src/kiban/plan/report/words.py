@@ -29,6 +29,8 @@ from kiban.plan.report.numbers import (
 LANGUAGES: tuple[Language, ...] = ("ja", "en")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 GIBIBYTE = 2**30
+# Units of the SI, before which Japanese also leaves a space.
+SYMBOLS = frozenset(("kilograms", "megawatts", "kilowatts", "watts"))
 
 
 @functools.cache
@@ -108,8 +110,10 @@ class Writer:
         japanese = in_japanese(statement)
         return self.text(japanese) if japanese else Markup('<span lang="en">{}</span>').format(visible_text(statement))
 
-    def joined(self, items: Iterable[Markup | str]) -> Markup:
-        return Markup("・" if self.language == "ja" else ", ").join(items)
+    @property
+    def gap(self) -> str:
+        """Between two sentences."""
+        return "" if self.language == "ja" else " "
 
     def _plain(self, value: Markup | str | int) -> Markup | str:
         if isinstance(value, int):
@@ -158,7 +162,7 @@ class Writer:
     def unit(self, key: str) -> str:
         """As it stands behind a figure, with the space it needs."""
         word = messages()[f"unit.{key}"][self.language]
-        return word if self.language == "ja" and not word[0].isascii() else f" {word}"
+        return word if self.language == "ja" and key not in SYMBOLS else f" {word}"
 
     def plain(self, value: float, unit: str) -> Markup:
         return self.data(value, f"{count(value, self.language)}{self.unit(unit)}")
@@ -170,9 +174,10 @@ class Writer:
 
     def about(self, value: float, scale: Scale, low: float, high: float) -> Markup:
         """'91 (74–130) days'."""
-        unit = self.unit(scale.key).strip()
-        parts = [each / scale.divisor for each in (value, low, high)]
-        return self.data(value, spread(*parts, unit if self.language == "en" else self.unit(scale.key), self.language))
+        unit = self.unit(scale.key)
+        scaled, below, above = (each / scale.divisor for each in (value, low, high))
+        said = spread(scaled, below, above, unit if self.language == "ja" else unit.strip(), self.language)
+        return self.data(value, said)
 
     def about_seconds(self, quantity: Quantity) -> Markup:
         """A duration that readers compare with others in seconds."""
@@ -192,13 +197,23 @@ class Writer:
 
     def headline(self, quantity: Quantity) -> tuple[Markup, Markup]:
         """The value alone, and the band alone, for the figures at the top."""
-        scale = scale_of(quantity)
-        low, high = bounds(quantity)
-        unit = self.unit(scale.key)
-        about = "約" if self.language == "ja" else ""
-        shown = f"{about}{large(quantity.value / scale.divisor, self.language, 2)}{unit}"
-        between = f"{band(low / scale.divisor, high / scale.divisor, self.language)}{unit}"
-        return self.data(quantity.value, shown), self.text(between)
+        scale, unit = scale_of(quantity), self.unit(scale_of(quantity).key)
+        value, low, high = (each / scale.divisor for each in (quantity.value, *bounds(quantity)))
+        shown = large(value, self.language, 2)
+        if self.language == "ja":
+            figure, words = f"約{shown}", unit
+        else:
+            figure, _, word = shown.partition(" ")
+            words = f" {word}{unit}" if word else unit
+        told = Markup("{}<small>{}</small>").format(self.data(quantity.value, figure), words)
+        return told, self.text(f"{band(low, high, self.language)}{unit}")
+
+    def in_table(self, quantity: Quantity, scale: Scale | None = None) -> Markup:
+        """Value over band, where the column's head names the unit."""
+        chosen = scale or scale_of(quantity)
+        value, low, high = (each / chosen.divisor for each in (quantity.value, *bounds(quantity)))
+        shown = self.data(quantity.value, large(value, self.language, 2))
+        return Markup('{}<br><span class="range">{}</span>').format(shown, band(low, high, self.language))
 
     def time(self, seconds: float) -> Markup:
         return self.near(seconds, time_scale(seconds))
