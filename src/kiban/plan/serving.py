@@ -46,6 +46,7 @@ from kiban.plan.siting import energy, find_site
 # Share of requests that wait no longer than the time to first token says.
 PUNCTUAL = 0.95
 MILLION = 1e6
+ALONE = 1e-4  # sequences running on average where a request practically never meets another
 
 
 class ServingLoad(StrictModel):
@@ -319,29 +320,32 @@ def plan_serving(plan: ServingPlan, shape: ModelShape, folder: Path = Path()) ->
     choices = [choice for server in fitting if (choice := choose(server, load))]
     if not choices:
         raise _too_slow(fitting, load)
-    choices.sort(key=lambda choice: (choice.gpus, choice.capacity.tpot_s))
+    # Among equals small replicas: one that fails takes less with it.
+    choices.sort(key=lambda choice: (choice.gpus, choice.server.replica.gpus, choice.capacity.tpot_s))
     best = choices[0]
     operation = under_load(best.server, load.requests_per_second / best.count, load.requests, best.capacity)
     return ServingEstimate(plan, shape, accelerator, price, best, operation, tuple(choices[1:5]))
 
 
 def choose(server: Server, load: ServingLoad) -> Choice | None:
-    """The most that a replica can do within the latencies; None where not even one sequence is."""
+    """The most that a replica can do within the latencies; None where a request alone is too slow."""
     requests, room = load.requests, server.most_sequences(load.requests)
 
-    def meets(sequences: int) -> bool:
+    def meets(sequences: float) -> bool:
         operation = operate(server, sequences, requests)
         return operation.tpot_s <= load.tpot and operation.ttft_s <= load.ttft
 
-    if not meets(1):
+    if not meets(ALONE):
         return None
-    low, high = 1, room + 1
-    while high - low > 1:
-        middle = (low + high) // 2
+    low, high = ALONE, float(room)
+    if meets(high):
+        low = high
+    while high / low > 1.0005:
+        middle = math.sqrt(low * high)
         low, high = (middle, high) if meets(middle) else (low, middle)
     capacity = operate(server, low, requests)
     count = math.ceil(load.requests_per_second / (capacity.requests_per_s * (1 - load.headroom)))
-    beyond = operate(server, low + 1, requests)
+    beyond = operate(server, high, requests)
     limit = "memory for the key-value cache" if low == room else "ttft" if beyond.ttft_s > load.ttft else "tpot"
     return Choice(server, capacity, room, count, limit)
 
@@ -349,7 +353,7 @@ def choose(server: Server, load: ServingLoad) -> Choice | None:
 def under_load(server: Server, requests_per_s: float, requests: Requests, capacity: Operation) -> Operation:
     """The replica at a rate below its capacity; fewer than one sequence means that it idles in between."""
     low, high = 0.0, capacity.sequences
-    for _ in range(60):
+    while high - low > 1e-6 * high:
         middle = (low + high) / 2
         if server.requests_per_s(middle, requests) > requests_per_s:
             high = middle
@@ -374,7 +378,7 @@ def _does_not_fit(servers: list[Server], accelerator: Accelerator, load: Serving
 
 def _too_slow(servers: list[Server], load: ServingLoad) -> BadInput:
     """Names the latency that no spread meets alone, and the best there is."""
-    alone = [(operate(server, 1, load.requests), server.replica.describe()) for server in servers]
+    alone = [(operate(server, ALONE, load.requests), server.replica.describe()) for server in servers]
     by_tpot = min(alone, key=lambda each: each[0].tpot_s)
     by_ttft = min(alone, key=lambda each: each[0].ttft_s)
     if by_tpot[0].tpot_s > load.tpot:

@@ -30,7 +30,7 @@ WIDTH_PER_LAYER = {"dense": (92, 136, 115.0), "moe": (72, 136, 110.0)}  # least,
 # Small models are deeper for their width: GPT-2 (2019) has 12 layers at 768, SmolLM2-135M (2025) 30 at 576.
 SMALL_WIDTH_PER_LAYER = (32, 100, 64.0)
 # Of the feed-forward network, or of one expert, over the model's.
-WIDTH_RATIO = {"dense": (2.9, 4.1, 3.5), "moe": (0.20, 0.40, 2 / 7)}
+WIDTH_RATIO = {"dense": (2.5, 4.5, 3.5), "moe": (0.18, 0.45, 2 / 7)}
 WIDEST = 65_536
 
 

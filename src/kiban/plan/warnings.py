@@ -78,7 +78,7 @@ def _limits(estimate: TrainingEstimate) -> list[PlanWarning]:
 def _sizes(estimate: TrainingEstimate) -> list[PlanWarning]:
     found = []
     ratio = estimate.tokens / estimate.parameters.active
-    if ratio < FEW_TOKENS_PER_PARAMETER:
+    if ratio < FEW_TOKENS_PER_PARAMETER and estimate.plan.adaptation is None:
         ja = f"1パラメータあたり{ratio:.2g}トークンは少ない。計算量に対して最適なのは約20 (Hoffmann et al., 2022)"
         en = f"{ratio:.2g} tokens per active parameter are few: about 20 use compute best (Hoffmann et al., 2022)"
         found.append(PlanWarning("few_tokens", "check", ratio, ja, en))

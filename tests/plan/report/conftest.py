@@ -55,6 +55,13 @@ PLANS: dict[str, dict[str, Any]] = {
         "cluster": {"gpu": "A100-40", "gpus": 16, "price_yen_per_gpu_hour": 300},
         "site": {"area": "フランス"},
     },
+    "adapted": {
+        "name": "adapted",
+        "model": {"shape": DENSE},
+        "training": {"tokens": "1B"},
+        "cluster": {"gpu": "H100", "gpus": 1},
+        "adaptation": {"method": "lora", "rank": 8},
+    },
     "hostile": {
         "name": HOSTILE.replace("/", "|"),
         "description": HOSTILE,

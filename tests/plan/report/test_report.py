@@ -16,7 +16,7 @@ from kiban.plan.report import write_report
 
 Page = Callable[[str], str]
 Estimated = Callable[[str], TrainingEstimate]
-NAMES = ("tiny", "sparse", "narrow", "hostile")
+NAMES = ("tiny", "sparse", "narrow", "adapted", "hostile")
 LANGUAGES = ("ja", "en")
 LOADING = ("src", "srcset", "href", "xlink:href", "action", "data", "poster", "background")
 
@@ -201,6 +201,16 @@ def test_a_count_that_cannot_run_is_shown_as_such(page: Page) -> None:
         assert "GiB" in row.text()
         assert "×" in "".join(svg.text() for svg in node.css("svg"))
         assert not [row for row in main(page("sparse"), language).css("table tr") if word in row.text()]
+
+
+def test_what_an_adaptation_trains_is_said(page: Page, estimated: Estimated) -> None:
+    trained = estimated("adapted").json()["adaptation"]["params_trainable"]["value"]
+    for language in LANGUAGES:
+        header = main(page("adapted"), language).css_first("header")
+        assert header is not None
+        assert "LoRA" in header.text()
+        assert trained in values(header)
+        assert "LoRA" not in main(page("tiny"), language).text()
 
 
 def test_the_hour_matters_only_to_short_runs(page: Page) -> None:

@@ -15,7 +15,7 @@ from kiban.plan.siting import SiteRow, compare_sites
 # Powers of two and one and a half times them, nearest first: what the time left does not reach is the least like
 # the plan.
 FACTORS = tuple(map(Fraction, ("1", "1/2", "2", "3/4", "3/2", "1/4", "3", "3/8", "4")))
-SEARCH_SECONDS = 8.0
+SEARCH_SECONDS = 7.0
 MOST_GPUS = 2**20
 HOURS_PER_DAY = (24, 18, 12, 8)
 WITHIN_A_DAY = 24.0

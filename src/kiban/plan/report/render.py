@@ -222,7 +222,8 @@ class View:
 
     def goodput(self) -> Markup:
         w, good = self.w, self.e.goodput
-        failures = w.data(good.failures, f"{good.failures:,.0f}" if good.failures >= 10 else f"{good.failures:.2g}")
+        shown = w.data(good.failures, f"{good.failures:,.0f}" if good.failures >= 10 else f"{good.failures:.2g}")
+        failures = w.t("failures.some", n=shown) if good.failures >= 0.1 else w.t("failures.few")
         return w.t(
             "goodput",
             share=w.share(good.share),
