@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiban.kit.errors import BadInput
-from kiban.plan.backwards import BestPlan, best_for, round_down
+from kiban.plan.backwards import BestPlan, best_for
 from kiban.plan.counts import count_parameters
 from kiban.plan.estimate import estimate
 from kiban.plan.planfile import PlanBudget, load_plan
+from kiban.plan.sizing import round_down
 
 
 def plan(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,72 +82,52 @@ class _Implied:
     """What one run says.
 
     Attributes:
-        log_efficiency: from its rates, or from its GPU-hours alone, as `from_hours` says.
-        hours_ratio: published over predicted GPU-hours, where its hardware has published rates to predict from.
+        log_efficiency: from its rates, or from its GPU-hours where nothing else was published.
+        hours_ratio: its GPU-hours over those that its own rate and the expected failures give, where it has both.
     """
 
     accelerator: str
     architecture: str
     precision: str
     log_efficiency: float
-    from_hours: bool
-    hours_ratio: float | None = None
-
-    @property
-    def hardware(self) -> str:
-        return f"{self.accelerator} {self.precision}"
+    hours_ratio: float | None
 
 
 class _Fit:
-    """Efficiencies from runs, and from all but some of them.
-
-    Rates decide efficiencies, GPU-hours decide what hours hold beside steps. Only hardware for which nothing but
-    GPU-hours was published takes its efficiency from them, less that overhead.
-    """
+    """Efficiencies from runs, and from all but some of them."""
 
     def __init__(self, settled: Sequence[Settled]) -> None:
         self.settled = settled
-        rated = [_implied(each, 1.0) if _has_rates(each) else None for each in settled]
-        known = {each.hardware for each in rated if each}
-        from_rates = _efficiencies([each for each in rated if each], hours_overhead=1.0, **NO_BANDS)
-        ratios = [_hours_ratio(each, from_rates) if _hardware(each) in known else None for each in settled]
+        ratios = [_hours_ratio(each) for each in settled]
         overhead = _overhead(ratios)
-        self.implied = [
-            replace(implied or _implied(each, overhead), hours_ratio=ratio)
-            for each, implied, ratio in zip(settled, rated, ratios, strict=True)
-        ]
+        self.implied = [_implied(each, ratio, overhead) for each, ratio in zip(settled, ratios, strict=True)]
 
     def without(self, left_out: Sequence[int], **bands: Any) -> Efficiencies:
         """The fit without the runs at the positions `left_out`."""
         kept = [each for at, each in enumerate(self.implied) if at not in left_out]
-        rated = {each.hardware for each in kept if not each.from_hours}
-        used = [each for each in kept if not each.from_hours or each.hardware not in rated]
-        overhead = _overhead([each.hours_ratio for each in kept])
-        return _efficiencies(used, hours_overhead=round(overhead, 4), **(bands or NO_BANDS))
+        overhead = round(_overhead([each.hours_ratio for each in kept]), 4)
+        return _efficiencies(kept, hours_overhead=overhead, **(bands or NO_BANDS))
 
 
-def _has_rates(settled: Settled) -> bool:
-    return any(figure.kind != "gpu_hours" for figure in settled.run.figures)
-
-
-def _hardware(settled: Settled) -> str:
-    return f"{settled.run.accelerator.name} {kind_of(settled.work.precision)}"
-
-
-def _implied(settled: Settled, hours_overhead: float) -> _Implied:
+def _implied(settled: Settled, hours_ratio: float | None, hours_overhead: float) -> _Implied:
     accelerator = settled.run.accelerator
     efficiency = math.log(implied_efficiency(settled, hours_overhead))
-    precision = kind_of(settled.work.precision)
-    return _Implied(accelerator.name, accelerator.architecture, precision, efficiency, not _has_rates(settled))
+    return _Implied(
+        accelerator.name, accelerator.architecture, kind_of(settled.work.precision), efficiency, hours_ratio
+    )
 
 
-def _hours_ratio(settled: Settled, fitted: Efficiencies) -> float | None:
-    hours = [figure.value / predicted for figure, predicted in _replayed(settled, fitted) if figure.kind == "gpu_hours"]
-    return hours[0] if hours else None
+def _hours_ratio(settled: Settled) -> float | None:
+    """What a run's hours hold beside its steps, from its own figures: whatever is predicted cancels out."""
+    machine = Machine(settled.run.accelerator, TYPICAL_EFFICIENCY, TYPICAL_EFFICIENCY, constants())
+    errors = [(figure.kind, log_error(figure, predicted)) for figure, predicted in settled.figures(machine, 1.0)]
+    rates = [error for kind, error in errors if kind != "gpu_hours"]
+    hours = [error for kind, error in errors if kind == "gpu_hours"]
+    return math.exp(float(np.mean(rates)) - hours[0]) if rates and hours else None
 
 
 def _overhead(ratios: Sequence[float | None]) -> float:
-    """Median of published over predicted GPU-hours; nobody's hours are fewer than their steps took."""
+    """Their median; nobody's hours are fewer than their steps took."""
     known = [ratio for ratio in ratios if ratio is not None]
     return max(1.0, float(np.median(known))) if known else 1.0
 

@@ -43,11 +43,14 @@ def shape_of_size(active_parameters: float, family: Family = "dense", vocab_size
     """
     # Being on size counts most; then proportions, where a factor off is as bad as that factor of width per layer.
     best: tuple[float, ModelShape] | None = None
-    for shape, oddness in _candidates(active_parameters, family, vocab_size):
-        off = abs(math.log(count_parameters(shape).active / active_parameters))
-        score = 30 * max(off - 0.005, 0.0) + oddness
-        if best is None or score < best[0]:
-            best = (score, shape)
+    for slack in (1.0, 1.6):  # between two depths of a small model, odd proportions may be all there is
+        for shape, oddness in _candidates(active_parameters, family, vocab_size, slack):
+            off = abs(math.log(count_parameters(shape).active / active_parameters))
+            score = 30 * max(off - 0.005, 0.0) + oddness
+            if best is None or score < best[0]:
+                best = (score, shape)
+        if best is not None:
+            break
     if best is None:
         raise BadInput(
             f"no sensible {family} model has {format_count(active_parameters)} active parameters with a vocabulary of "
@@ -59,7 +62,9 @@ def shape_of_size(active_parameters: float, family: Family = "dense", vocab_size
     return best[1].model_copy(update={"name": name})
 
 
-def _candidates(active_parameters: float, family: Family, vocab_size: int) -> Iterator[tuple[ModelShape, float]]:
+def _candidates(
+    active_parameters: float, family: Family, vocab_size: int, slack: float
+) -> Iterator[tuple[ModelShape, float]]:
     """Shapes with how odd their proportions are."""
     # A layer holds about 13 hidden^2 parameters (a mixture's active ones 10), and there are hidden / 110 layers.
     typical = (active_parameters * 10) ** (1 / 3)
@@ -69,7 +74,7 @@ def _candidates(active_parameters: float, family: Family, vocab_size: int) -> It
         step = 4 if hidden >= 2048 else 2
         least, most, wanted = SMALL_WIDTH_PER_LAYER if hidden < 1024 else WIDTH_PER_LAYER[family]
         for layers in range(step * math.ceil(hidden / most / step), hidden // least + 1, step):
-            shape = _with_size(active_parameters, family, vocab_size, hidden, layers)
+            shape = _with_size(active_parameters, family, vocab_size, hidden, layers, slack)
             if shape is not None:
                 width = (shape.intermediate_size if family == "dense" else shape.moe_intermediate_size) or 0
                 oddness = abs(math.log(width / hidden / WIDTH_RATIO[family][2]))
@@ -84,7 +89,7 @@ def _widths() -> Iterator[int]:
 
 
 def _with_size(
-    active_parameters: float, family: Family, vocab_size: int, hidden: int, layers: int
+    active_parameters: float, family: Family, vocab_size: int, hidden: int, layers: int, slack: float
 ) -> ModelShape | None:
     """The shape of that width and depth whose feed-forward width brings it nearest; None beyond sensible ratios."""
     step = 256 if hidden >= 2048 and family == "dense" else 128 if hidden >= 4096 else 64
@@ -115,4 +120,4 @@ def _with_size(
     # Parameters are linear in the width.
     one, two = (count_parameters(build(width)).active for width in (step, 2 * step))
     width = step * round(1 + (active_parameters - one) / (two - one))
-    return build(width) if low * hidden <= width <= high * hidden else None
+    return build(width) if low / slack * hidden <= width <= high * slack * hidden else None
