@@ -50,6 +50,7 @@ COLUMNS = [
     "head_dim",
     "micro_batch_seqs",
     "vpp",
+    "schedule",
     "recompute",
     "zero",
     "software",

@@ -78,10 +78,12 @@ def settle(run: Run) -> Settled:
     tokens = run.tokens or 20.0 * counts.count_parameters(run.work.shape).active
     sequences = run.batch_sequences
     batch = Batch(sequences, exact=True) if sequences else default_batch(flops * tokens, run.work.seq_len_tokens)
+    # Zero-bubble schedules are in few frameworks; who used one says so.
+    fixed = {"schedule": ("1f1b", "interleaved"), **run.fixed}
     for exact, usable in ((True, None), (True, 2**62), (False, None), (False, 2**62)):
         tried = batch if exact else Batch(batch.sequences, exact=False)
         found = search_layouts(
-            run.work, machine, gpus, tried, fixed=run.fixed, keep=1, explain=False, usable_bytes=usable
+            run.work, machine, gpus, tried, fixed=fixed, keep=1, explain=False, usable_bytes=usable
         )
         if found.best:
             return Settled(run, run.work, gpus, found.best[0].layout, found.examined > 1, usable is None)

@@ -28,7 +28,7 @@ KNOWN = (
     *("experts", "active_experts", "shared_experts", "expert_ffn_dim", "first_dense_layers", "vocab", "seq_len"),
     *("precision", "tokens_t", "gpu", "gpu_count", "tp", "pp", "ep", "cp", "global_batch_seqs"),
     *("gpu_hours", "step_seconds", "tokens_per_s_per_gpu", "tflops_per_gpu", "tflops_convention"),
-    *("mfu", "mfu_convention", "micro_batch_seqs", "vpp", "recompute", "zero", "software", "source"),
+    *("mfu", "mfu_convention", "micro_batch_seqs", "vpp", "schedule", "recompute", "zero", "software", "source"),
 )
 LATENT = re.compile(r"(q|kv) rank (\d+)|(nope|rope|v) (\d+)")
 PUBLISHED_RUNS = DATA / "published-runs.csv"
@@ -162,6 +162,8 @@ def _read(cells: Mapping[str, str | None], where: str) -> Run:
             fixed[name] = (value,)
     if (micro := row.whole("micro_batch_seqs")) is not None:
         fixed["micro_batch"] = (micro,)
+    if schedule := row.text("schedule"):
+        fixed["schedule"] = (schedule,)
     if recompute := row.text("recompute"):
         fixed["recompute"] = (recompute,)
     elif any(figure.counted == "hardware" for figure in figures):
