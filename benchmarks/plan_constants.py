@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kiban.plan.calibration import fit, validate
-from kiban.plan.constants import constants, trying
-from kiban.plan.efficiencies import efficiencies
-from kiban.plan.replay import settle
-from kiban.plan.runs import Run, read_runs
+from kiban.plan.evidence.calibration import fit, validate
+from kiban.plan.evidence.efficiencies import efficiencies
+from kiban.plan.evidence.replay import settle
+from kiban.plan.evidence.runs import Run, read_runs
+from kiban.plan.training.constants import constants, trying
 
 RANGES: dict[str, tuple[float, ...]] = {
     "inner_ramp": (256, 384, 512),

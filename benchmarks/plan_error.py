@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kiban.plan.calibration import validate
-from kiban.plan.counts import count_parameters
-from kiban.plan.efficiencies import efficiencies, kind_of, width_of
-from kiban.plan.replay import Settled, flops_per_token, settle
-from kiban.plan.runs import PUBLISHED_RUNS, Figure, read_runs
-from kiban.plan.workload import peak_flops
+from kiban.plan.evidence.calibration import validate
+from kiban.plan.evidence.efficiencies import efficiencies, kind_of, width_of
+from kiban.plan.evidence.replay import Settled, flops_per_token, settle
+from kiban.plan.evidence.runs import PUBLISHED_RUNS, Figure, read_runs
+from kiban.plan.model.counts import count_parameters
+from kiban.plan.training.workload import peak_flops
 
 BAR = 1.0
 

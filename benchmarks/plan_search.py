@@ -19,14 +19,14 @@ import time
 from collections import Counter
 from typing import Any
 
-from kiban.plan.efficiencies import efficiencies, machine_for
-from kiban.plan.hardware import find_accelerator
-from kiban.plan.layout import Batch, LayoutTable, enumerate_layouts
-from kiban.plan.memory import predict_memory
-from kiban.plan.runs import read_runs
-from kiban.plan.search import search_layouts
-from kiban.plan.step import predict_step
-from kiban.plan.workload import Workload
+from kiban.plan.evidence.efficiencies import efficiencies, machine_for
+from kiban.plan.evidence.runs import read_runs
+from kiban.plan.hardware.accelerators import find_accelerator
+from kiban.plan.training.layout import Batch, LayoutTable, enumerate_layouts
+from kiban.plan.training.memory import predict_memory
+from kiban.plan.training.search import search_layouts
+from kiban.plan.training.step import predict_step
+from kiban.plan.training.workload import Workload
 
 GPUS, BATCH = 2048, Batch(15360, exact=True)
 BAR_SECONDS, BAR_BYTES, BAR_LAYOUTS = 5.0, 500e6, 100_000

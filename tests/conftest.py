@@ -11,7 +11,7 @@ import pytest
 
 from kiban.kit.manifest import InputRef, Party, Resources, processor_name
 from kiban.kit.store import Artifact, Spec, Store
-from kiban.plan.machine import MachineFile, Measured, write_machine
+from kiban.plan.hardware.this_machine import MachineFile, Measured, write_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -170,7 +170,7 @@ def test_a_missing_file_and_a_mistyped_command_are_told_apart(tmp_path: Path) ->
 
 
 def test_a_transformers_config_needs_the_hardware_and_tokens(repo_root: Path, tmp_path: Path) -> None:
-    config = repo_root / "tests" / "plan" / "configs" / "Qwen3-8B.json"
+    config = repo_root / "tests" / "plan" / "model" / "configs" / "Qwen3-8B.json"
     assert "--gpu, --gpus, --tokens are missing" in refused(config)[1]
     assert "--tokens is missing" in refused(config, "--gpu", "H100", "--gpus", 64)[1]
     done = run(config, "--gpu", "H100", "--gpus", "64", "--tokens", "1T", "--json")

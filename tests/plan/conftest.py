@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kiban.plan.constants import constants
-from kiban.plan.hardware import find_accelerator
-from kiban.plan.layout import Layout
-from kiban.plan.shape import ModelShape
-from kiban.plan.step import Machine
-from kiban.plan.workload import Workload
+from kiban.plan.hardware.accelerators import find_accelerator
+from kiban.plan.model.shape import ModelShape
+from kiban.plan.training.constants import constants
+from kiban.plan.training.layout import Layout
+from kiban.plan.training.step import Machine
+from kiban.plan.training.workload import Workload
 
 
 def llama_8b() -> ModelShape:

@@ -86,7 +86,7 @@ def estimate(
     if as_json:
         print_json(found.json())
     else:
-        from kiban.plan.summary import summary_text
+        from kiban.plan.text.summary import summary_text
 
         click.echo(summary_text(found, why=why, sources=sources))
         if html is not None:
@@ -108,10 +108,10 @@ def validate(runs: Path | None, fitted_to: Path | None, as_json: bool) -> None:
 
     An empty cell of the CSV is unknown: whatever figure is published is compared, and an unknown layout is searched.
     """
-    from kiban.plan import calibration
-    from kiban.plan.efficiencies import efficiencies
-    from kiban.plan.replay import settle
-    from kiban.plan.runs import PUBLISHED_RUNS, read_runs
+    from kiban.plan.evidence import calibration
+    from kiban.plan.evidence.efficiencies import efficiencies
+    from kiban.plan.evidence.replay import settle
+    from kiban.plan.evidence.runs import PUBLISHED_RUNS, read_runs
 
     path = runs or PUBLISHED_RUNS
     read = read_runs(path)
@@ -125,7 +125,7 @@ def validate(runs: Path | None, fitted_to: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        from kiban.plan.tables import validation_text
+        from kiban.plan.text.tables import validation_text
 
         click.echo(validation_text(result))
         if fitted_to is not None:
@@ -143,7 +143,7 @@ def actual(store_root: Path, reference: str, as_json: bool) -> None:
     without a prediction gets one now, if it was made on this machine.
     """
     from kiban.kit.store import Store
-    from kiban.plan.actual import compare, comparison_text, find_model
+    from kiban.plan.evidence.actual import compare, comparison_text, find_model
 
     if not (store_root / "artifacts").is_dir():
         raise BadInput(f"no artifact {reference!r}: there is no store here", where=str(store_root),
@@ -166,8 +166,8 @@ plan.add_command(serve)
 def measure(as_json: bool) -> None:
     """Measure this machine and keep the result, so that plans can name it: `gpu: this-machine`."""
     from kiban.make.model.machine import measure as measure_machine  # torch comes with it
-    from kiban.plan.machine import machine_path, write_machine
-    from kiban.plan.tables import machine_text
+    from kiban.plan.hardware.this_machine import machine_path, write_machine
+    from kiban.plan.text.tables import machine_text
 
     record = measure_machine(lambda what: click.echo(f"measuring {what}", err=True))
     path = machine_path()
@@ -182,7 +182,7 @@ def measure(as_json: bool) -> None:
 @as_json_option
 def gpus(as_json: bool) -> None:
     """List the accelerators that plans can name, with what an hour costs."""
-    from kiban.plan.tables import gpu_rows, gpus_text
+    from kiban.plan.text.tables import gpu_rows, gpus_text
 
     rows = gpu_rows()
     if as_json:
@@ -195,7 +195,7 @@ def gpus(as_json: bool) -> None:
 @as_json_option
 def areas(as_json: bool) -> None:
     """List the supply areas that plans can name, with what their electricity emits."""
-    from kiban.plan.tables import area_rows, areas_text
+    from kiban.plan.text.tables import area_rows, areas_text
 
     rows = area_rows()
     if as_json:

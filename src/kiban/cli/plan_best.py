@@ -34,8 +34,8 @@ def best(gpu: str, output: Path | None, as_json: bool, **given: Any) -> None:
     if given["budget_yen"] is None and given["gpu_hours"] is None and given["deadline"] is None:
         raise BadInput("there is no budget", hint="give --budget-yen, --gpu-hours or --deadline")
     from kiban.cli.plan import print_json, write_text
-    from kiban.plan.answers import best_text, plan_yaml
-    from kiban.plan.backwards import best_for
+    from kiban.plan.budget.answers import best_text, plan_yaml
+    from kiban.plan.budget.backwards import best_for
     from kiban.plan.planfile import PlanBudget, PlanSite
 
     budget = PlanBudget.model_construct(

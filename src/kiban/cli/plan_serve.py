@@ -31,8 +31,8 @@ def serve(file: Path, overrides: tuple[str, ...], as_json: bool, **given: Any) -
         raise BadInput("there is no such file", where=str(file))
     from kiban.cli.plan import print_json
     from kiban.make.planning import read_serving_plan
-    from kiban.plan.answers import serving_text
-    from kiban.plan.serving import estimate_serving
+    from kiban.plan.budget.answers import serving_text
+    from kiban.plan.serving.load import estimate_serving
 
     planned, folder = read_serving_plan(
         file, overrides, {name: value for name, value in given.items() if value is not None}

@@ -18,8 +18,8 @@ from kiban.kit.store import Artifact, Store
 from kiban.kit.units import format_count, format_energy, format_seconds
 from kiban.make.graph import Node
 from kiban.make.recipe import BudgetConfig, Recipe, TokenizerConfig
-from kiban.plan.families import read_config
-from kiban.plan.machine import ThisMachine, read_this_machine
+from kiban.plan.hardware.this_machine import ThisMachine, read_this_machine
+from kiban.plan.model.families import read_config
 from kiban.plan.quantity import Quantity
 
 Device = Literal["cpu", "cuda"]
@@ -138,8 +138,8 @@ def forecast_training(
 
 
 def _predict(recipe: Recipe, shape: Any, tokens: int, here: ThisMachine) -> Forecast | Unknown:
-    from kiban.plan.counts import count_parameters
-    from kiban.plan.local import LocalRun, predict_local  # numpy comes with it
+    from kiban.plan.model.counts import count_parameters
+    from kiban.plan.training.local import LocalRun, predict_local  # numpy comes with it
 
     training = recipe.training
     count = count_parameters(shape)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kiban.kit.errors import BadInput
 from kiban.make.recipe import Recipe, TokenizerConfig, load_recipe
-from kiban.plan.machine import THIS_MACHINE
+from kiban.plan.hardware.this_machine import THIS_MACHINE
 from kiban.plan.planfile import (
     LayoutChoice,
     PlanBudget,
@@ -21,7 +21,7 @@ from kiban.plan.planfile import (
     PlanTraining,
     load_plan,
 )
-from kiban.plan.serving import ServingCluster, ServingLoad, ServingPlan, load_serving_plan
+from kiban.plan.serving.load import ServingCluster, ServingLoad, ServingPlan, load_serving_plan
 
 # Options of `kiban plan` and the keys of a plan file that they stand for.
 KEYS = {

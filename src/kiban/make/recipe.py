@@ -11,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from kiban.kit.config import Origins, StrictModel, load_model
 from kiban.kit.quantities import GpuHours, Yen
-from kiban.plan.counts import count_parameters
-from kiban.plan.shape import ModelShape
+from kiban.plan.model.counts import count_parameters
+from kiban.plan.model.shape import ModelShape
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]

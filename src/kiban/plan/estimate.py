@@ -11,23 +11,29 @@ from typing import Any
 
 from kiban import __version__
 from kiban.kit.errors import BadInput
-from kiban.plan import batch as batches
-from kiban.plan import counts
-from kiban.plan.adaptation import Adapters, describe_adaptation, lora_flops_per_token, plan_adapters, plan_workload
-from kiban.plan.efficiencies import Efficiencies, efficiencies, machine_for
-from kiban.plan.footprint import Footprint, footprint
-from kiban.plan.hardware import Accelerator, accelerators, find_accelerator
-from kiban.plan.layout import Batch
-from kiban.plan.machine import ThisMachine, is_this_machine, read_this_machine
+from kiban.plan.energy.footprint import Footprint, footprint
+from kiban.plan.evidence.efficiencies import Efficiencies, efficiencies, machine_for
+from kiban.plan.hardware.accelerators import Accelerator, accelerators, find_accelerator
+from kiban.plan.hardware.prices import Price, price_of
+from kiban.plan.hardware.this_machine import ThisMachine, is_this_machine, read_this_machine
+from kiban.plan.model import counts
+from kiban.plan.model.shape import ModelShape
 from kiban.plan.planfile import PlanFile, plan_shape
-from kiban.plan.prices import Price, price_of
 from kiban.plan.quantity import Quantity
-from kiban.plan.reliability import MTBF_GPU_HOURS, MTBF_SOURCE, RESTART_SECONDS, Goodput, predict_goodput
-from kiban.plan.search import Candidate, SearchResult, require_layout, search_layouts
-from kiban.plan.shape import ModelShape
-from kiban.plan.step import Machine
+from kiban.plan.training import batch as batches
+from kiban.plan.training.adaptation import (
+    Adapters,
+    describe_adaptation,
+    lora_flops_per_token,
+    plan_adapters,
+    plan_workload,
+)
+from kiban.plan.training.layout import Batch
+from kiban.plan.training.reliability import MTBF_GPU_HOURS, MTBF_SOURCE, RESTART_SECONDS, Goodput, predict_goodput
+from kiban.plan.training.search import Candidate, SearchResult, require_layout, search_layouts
+from kiban.plan.training.step import Machine
+from kiban.plan.training.workload import Workload, peak_flops
 from kiban.plan.warnings import PlanWarning, find_warnings
-from kiban.plan.workload import Workload, peak_flops
 
 STRUCTURE = "counted from the structure"
 MEMORY = "activations as Korthikanti et al. (2022), sharding as ZeRO (Rajbhandari et al., 2020), from the structure"

@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 
 from kiban.kit.config import Origins, StrictModel, load_model
 from kiban.kit.quantities import GpuHours, Gpus, Seconds, Tokens, Watts, Yen
-from kiban.plan.families import read_config
-from kiban.plan.layout import Recompute, Schedule
-from kiban.plan.shape import ModelShape
-from kiban.plan.workload import Precision
+from kiban.plan.model.families import read_config
+from kiban.plan.model.shape import ModelShape
+from kiban.plan.training.layout import Recompute, Schedule
+from kiban.plan.training.workload import Precision
 
 Positive = Annotated[Tokens, Field(gt=0)]
 # A thousand times the largest published pretraining corpora; more is a slip of units.

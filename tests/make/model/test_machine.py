@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kiban.make.model import machine
-from kiban.plan.local import predict_local
-from kiban.plan.machine import ThisMachine
+from kiban.plan.hardware.this_machine import ThisMachine
+from kiban.plan.training.local import predict_local
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_larger_training_is_predicted_as_it_was_measured(
 def test_products_are_faster_than_training(measured: ThisMachine) -> None:
     shape = machine._as_run(machine.TRIALS["cpu"][1], "fp32").shape
     rate = list(measured.measured.trainings.values())[1]
-    from kiban.plan.counts import training_flops_per_token
+    from kiban.plan.model.counts import training_flops_per_token
 
     flops = rate * training_flops_per_token(shape, 128).six_n
     assert flops < max(measured.measured.peak_flops.values())

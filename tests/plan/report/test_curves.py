@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from kiban.plan.energy.siting import compare_sites
 from kiban.plan.estimate import TrainingEstimate, estimate
 from kiban.plan.report.curves import by_hours, by_month, cost_curve
-from kiban.plan.siting import compare_sites
 
 Estimated = Callable[[str], TrainingEstimate]
 

@@ -10,14 +10,14 @@ import pytest
 from markupsafe import Markup
 
 import kiban.plan.report
-from kiban.plan.constants import Constants
 from kiban.plan.estimate import CONVENTIONS
-from kiban.plan.layout import RECOMPUTE, SCHEDULES
-from kiban.plan.memory import CATEGORIES
 from kiban.plan.quantity import Quantity
 from kiban.plan.report.words import PLACEHOLDER, Notes, Writer, in_japanese, messages
-from kiban.plan.search import DIMENSIONS
-from kiban.plan.step import PARTS
+from kiban.plan.training.constants import Constants
+from kiban.plan.training.layout import RECOMPUTE, SCHEDULES
+from kiban.plan.training.memory import CATEGORIES
+from kiban.plan.training.search import DIMENSIONS
+from kiban.plan.training.step import PARTS
 
 FOLDER = Path(kiban.plan.report.__file__).parent
 WIDE = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("render.py", "tables.py", "charts.py"))

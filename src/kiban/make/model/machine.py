@@ -27,9 +27,9 @@ from kiban.make.model.runtime import Peak, Runtime, prepare_process, resolve_run
 from kiban.make.model.schedule import training_length
 from kiban.make.model.shape import build_config, build_model
 from kiban.make.recipe import Shape, TrainingConfig
-from kiban.plan.hardware import Precision
-from kiban.plan.local import LocalRun, Trial, implied_rates, trained_bytes
-from kiban.plan.machine import MachineFile, Measured
+from kiban.plan.hardware.accelerators import Precision
+from kiban.plan.hardware.this_machine import MachineFile, Measured
+from kiban.plan.training.local import LocalRun, Trial, implied_rates, trained_bytes
 
 PRODUCT_SECONDS = 0.3
 COPY_FLOATS = {"cpu": 2**25, "cuda": 2**29}

@@ -17,7 +17,7 @@ import torch
 
 from kiban.kit.errors import BadInput
 from kiban.make.recipe import TrainingConfig
-from kiban.plan.hardware import find_accelerator
+from kiban.plan.hardware.accelerators import find_accelerator
 
 PEAK_SECONDS = 1.0
 

@@ -14,13 +14,13 @@ from typing import Any
 from markupsafe import Markup
 
 from kiban.kit.figures import Language
+from kiban.plan.energy.siting import SiteRow
 from kiban.plan.estimate import TrainingEstimate
-from kiban.plan.memory import CATEGORIES
 from kiban.plan.report.curves import CostPoint, MonthRow
 from kiban.plan.report.numbers import LARGE, Scale, mass_scale, time_scale
 from kiban.plan.report.words import GIBIBYTE, Writer, bounds
-from kiban.plan.siting import SiteRow
-from kiban.plan.step import PARTS
+from kiban.plan.training.memory import CATEGORIES
+from kiban.plan.training.step import PARTS
 
 FONT = "Noto Sans JP, Noto Sans CJK JP, Hiragino Sans, Yu Gothic, Meiryo, DejaVu Sans, sans-serif"
 INK, QUIET, LINE, PAPER = "#010101", "#020202", "#030303", "#040404"

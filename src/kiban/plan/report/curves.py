@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Literal
 
 from kiban.kit.errors import BadInput
+from kiban.plan.energy.siting import SiteRow, compare_sites
 from kiban.plan.estimate import TrainingEstimate, estimate_workload
-from kiban.plan.siting import SiteRow, compare_sites
 
 # Powers of two and one and a half times them, nearest first: what the time left does not reach is the least like
 # the plan.

@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from kiban import __version__
 from kiban.kit.page import Table, environment, style
+from kiban.plan.energy.grid import find_area, profile
+from kiban.plan.energy.siting import SiteRow
 from kiban.plan.estimate import MEMORY, TrainingEstimate
-from kiban.plan.grid import find_area, profile
 from kiban.plan.report import charts, tables
 from kiban.plan.report.curves import CostPoint, MonthRow, by_hours, by_month, cost_curve
 from kiban.plan.report.words import LANGUAGES, Notes, Writer, bounds
-from kiban.plan.siting import SiteRow
 
 TEMPLATES = Path(__file__).with_name("templates")
 RUNS = re.compile(r"(\d+) published runs")

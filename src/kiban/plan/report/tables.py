@@ -8,17 +8,17 @@ from typing import Any
 from markupsafe import Markup
 
 from kiban.kit.page import Table
-from kiban.plan import memory as memory_model
+from kiban.plan.energy.siting import SiteRow, power_model, share_of_feed
 from kiban.plan.estimate import CONVENTIONS, PEAK, STRUCTURE, TrainingEstimate
-from kiban.plan.memory import CATEGORIES
 from kiban.plan.quantity import Quantity
 from kiban.plan.report.charts import area_name, curve_time_scale, group_of, option, percent
 from kiban.plan.report.curves import CostPoint, MonthRow
 from kiban.plan.report.numbers import power_of_ten, time_scale
 from kiban.plan.report.words import Writer, bounds
-from kiban.plan.search import DIMENSIONS, PART_WORDS, Alternative
-from kiban.plan.siting import SiteRow, power_model, share_of_feed
-from kiban.plan.step import PARTS
+from kiban.plan.training import memory as memory_model
+from kiban.plan.training.memory import CATEGORIES
+from kiban.plan.training.search import DIMENSIONS, PART_WORDS, Alternative
+from kiban.plan.training.step import PARTS
 
 NOTHING = Markup("—")
 

@@ -1,0 +1,1 @@
+"""Backwards: what a budget buys."""

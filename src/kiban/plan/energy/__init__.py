@@ -1,0 +1,1 @@
+"""What it draws and emits, here and elsewhere."""

@@ -1,0 +1,1 @@
+"""What plans run on: accelerators and this machine, and what an hour of them costs."""

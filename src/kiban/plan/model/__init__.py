@@ -1,0 +1,1 @@
+"""What is made: a decoder's structure, read and counted."""

@@ -1,0 +1,1 @@
+"""What serving takes: a replica's roofline, and the GPUs for a load."""

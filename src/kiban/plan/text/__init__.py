@@ -1,0 +1,1 @@
+"""Estimates and lists as text for the terminal."""

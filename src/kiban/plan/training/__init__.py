@@ -1,0 +1,1 @@
+"""What training takes: every layout's memory and step time, and the search for the best."""

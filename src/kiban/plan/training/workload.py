@@ -1,0 +1,51 @@
+"""What is to be trained, and the assumptions about how, that no layout changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kiban.plan.hardware.accelerators import Accelerator
+from kiban.plan.model.shape import ModelShape
+
+Precision = Literal["fp32", "fp16", "bf16", "fp8", "fp4"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "fp8", "fp4")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One training step's work.
+
+    Attributes:
+        precision: of matrix products; fp8 and fp4 mean the layers' products, while attention, embeddings and the
+            output matrix stay in bf16, as published recipes do.
+        optimizer_bytes: per parameter, of master weights and moments (mixed-precision Adam: three float32).
+        gradient_bytes: per parameter, as gradients are accumulated and reduced.
+        trainable: share of the parameters that have gradients and optimizer state (LoRA: a little).
+        adapter_elements_per_token: numbers that adapters read and write per token in a forward pass, over all layers.
+    """
+
+    shape: ModelShape
+    seq_len_tokens: int
+    precision: Precision = "bf16"
+    optimizer_bytes: int = 12
+    gradient_bytes: int = 4
+    trainable: float = 1.0
+    adapter_elements_per_token: float = 0.0
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether matrix products use fewer than 16 bits."""
+        return self.precision in ("fp8", "fp4")
+
+    @property
+    def element_bytes(self) -> int:
+        """Of weights in use and of activations between kernels."""
+        return 4 if self.precision == "fp32" else 2
+
+
+def peak_flops(accelerator: Accelerator, precision: str) -> float:
+    """Dense peak of matrix products; fp16 and bf16 stand in for each other where a data sheet gives one figure."""
+    known = {str(name): peak for name, peak in accelerator.peak_flops.items()}
+    twin = {"bf16": "fp16", "fp16": "bf16"}.get(precision, precision)
+    return known.get(precision) or known.get(twin) or known["fp32"]
