@@ -239,6 +239,12 @@ def test_best_answers_a_budget_with_a_plan_that_keeps_it(tmp_path: Path) -> None
     assert refused("best", "--gpu", "H100")[0] == 2
 
 
+def test_a_serving_plan_is_read_and_not_taken_for_a_training(repo_root: Path) -> None:
+    path = repo_root / "plans" / "serve-8b.yaml"
+    assert json.loads(run("serve", path, "--json").stdout)["gpus"]["value"] >= 1
+    assert f"kiban plan serve {path}" in refused(path)[1]
+
+
 def test_serve_answers_for_a_plans_model_and_says_what_is_missing(repo_root: Path) -> None:
     path = repo_root / "plans" / "8b.yaml"
     load = ("--gpu", "H100", "--rate", "10", "--prompt-tokens", "1,000", "--output-tokens", "300")

@@ -53,6 +53,8 @@ def read_plan(path: Path, overrides: Sequence[str], given: Mapping[str, Any]) ->
     if _is_recipe(path):
         recipe, _ = load_recipe(path, overrides)
         return _of_recipe(recipe, path, given), path.absolute().parent
+    if re.search(r"^serving\s*:", _text(path), re.MULTILINE):
+        raise BadInput("it plans a service, not a training", where=str(path), hint=f"kiban plan serve {path}")
     plan, _ = load_plan(path, (*overrides, *(_override(name, value) for name, value in given.items())))
     return plan, path.parent
 

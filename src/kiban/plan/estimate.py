@@ -122,7 +122,7 @@ class TrainingEstimate:
             + (
                 "the plan"
                 if given is not None
-                else f"the median of published GPU-hours over predicted ones, {self.fitted.source}"
+                else "the median of published GPU-hours over those of the same runs' own rates"
             ),
         )
         return Quantity(value, "s", sources, value * low, value * high)

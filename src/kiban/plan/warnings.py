@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kiban.kit.figures import short_count
-from kiban.kit.units import format_seconds
 
 if TYPE_CHECKING:
     from kiban.plan.estimate import TrainingEstimate
@@ -43,28 +42,27 @@ def _limits(estimate: TrainingEstimate) -> list[PlanWarning]:
     budget = estimate.plan.budget
     found = []
     checks = (
-        ("budget_yen", budget.yen, estimate.yen, "費用", "cost", "円", "yen"),
-        ("budget_gpu_hours", budget.gpu_hours, estimate.gpu_hours, "GPU時間", "GPU-hours", "GPU時間", "GPU-hours"),
+        ("budget_yen", budget.yen, estimate.yen, "費用", "円", "a cost of {} yen"),
+        ("budget_gpu_hours", budget.gpu_hours, estimate.gpu_hours, "GPU時間", "GPU時間", "{} GPU-hours"),
     )
-    for code, limit, predicted, ja_name, en_name, ja_unit, en_unit in checks:
+    for code, limit, predicted, name, unit, amount in checks:
         if limit is None or predicted.high is None or predicted.high <= limit:
             continue
         over = predicted.value > limit
-        ja = (
-            f"{ja_name}の見積り{short_count(predicted.value, 'ja')}{ja_unit}は予算{short_count(limit, 'ja')}{ja_unit}を"
-        )
-        en = f"the predicted {en_name}, {short_count(predicted.value, 'en')} {en_unit}, "
+        ja = f"{name}の見積り{short_count(predicted.value, 'ja')}{unit}は予算{short_count(limit, 'ja')}{unit}を"
+        en = f"a budget of {short_count(limit, 'en')} does not cover "
         if over:
-            ja, en = ja + "超える", en + f"exceed the budget of {short_count(limit, 'en')}"
+            ja += "超える"
+            en += f"the predicted {amount.format(short_count(predicted.value, 'en')).removeprefix('a ')}"
         else:
-            ja += f"下回るが、80%区間の上端{short_count(predicted.high, 'ja')}{ja_unit}は超える"
-            en += f"stay within {short_count(limit, 'en')}, but the upper end of the 80% band, "
-            en += f"{short_count(predicted.high, 'en')}, does not"
+            ja += f"下回るが、80%区間の上端{short_count(predicted.high, 'ja')}{unit}は超える"
+            en += f"the upper end of the 80% band, {amount.format(short_count(predicted.high, 'en'))}"
         found.append(PlanWarning(code, "refuse" if over else "check", predicted.value, ja, en))
     duration = estimate.duration_seconds
     if budget.duration is not None and duration.value > budget.duration:
-        ja = f"所要期間{format_seconds(duration.value)}は期限{format_seconds(budget.duration)}を超える"
-        en = f"it takes {format_seconds(duration.value)}, longer than the {format_seconds(budget.duration)} there are"
+        takes, limit = duration.value / 86400, budget.duration / 86400
+        ja = f"所要期間{takes:,.3g}日は期限{limit:,.3g}日を超える"
+        en = f"it takes {takes:,.3g} days, longer than the {limit:,.3g} there are"
         found.append(PlanWarning("deadline", "refuse", duration.value, ja, en))
     feed = estimate.plan.site.feed
     peak = estimate.footprint.energy.peak_site_power_w

@@ -68,12 +68,12 @@ def footprint(gpu_hours: Quantity, hours: float, accelerator: Accelerator, gpus:
     # A named site stands where it stands, unless the plan says otherwise.
     area = find_area(site.area if plan.site and "area" not in plan.model_fields_set else plan.area, where="site.area")
     pue = plan.pue if plan.pue is not None else site.pue
-    used = energy(gpu_hours.value, accelerator, UTILISATION, pue, gpus=gpus)
+    pue_source = f"PUE {pue:g}: " + ("the plan" if plan.pue is not None else site.source)
+    used = energy(gpu_hours.value, accelerator, UTILISATION, pue, gpus=gpus, pue_source=pue_source)
     per_hour = used.facility_kwh / gpu_hours.value
-    sources = (*used.sources, f"PUE {pue:g}: " + ("the plan" if plan.pue is not None else site.source))
     scale = gpu_hours.value or 1.0
     kwh = gpu_hours.with_range(
-        per_hour, used.low_facility_kwh / scale, used.high_facility_kwh / scale, "kWh", used.method, *sources
+        per_hour, used.low_facility_kwh / scale, used.high_facility_kwh / scale, "kWh", used.method, *used.sources
     )
     month = plan.start_month
     rows = compare_sites(kwh.value, hours, base=area.name, start_month=month)

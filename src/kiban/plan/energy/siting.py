@@ -130,13 +130,19 @@ class Energy:
 
 
 def energy(
-    gpu_hours: float, accelerator: Accelerator, utilisation: float, pue: float | None = None, *, gpus: int = 1
+    gpu_hours: float,
+    accelerator: Accelerator,
+    utilisation: float,
+    pue: float | None = None,
+    *,
+    gpus: int = 1,
+    pue_source: str = "PUE given by the user",
 ) -> Energy:
     """kWh and W of `gpu_hours` on `accelerator`.
 
     `utilisation` is the share of time in which the GPUs compute, 0 to 1: about 1 in a training run that does not wait
     for data, whatever its model FLOP utilisation. Power is linear in it, from the idle to the busy share of the
-    server's rated power. Without `pue` the default site's is used.
+    server's rated power. Without `pue` the default site's is used; `pue_source` says where a given one is from.
 
     Raises:
         BadInput: a negative or non-finite number of hours, utilisation outside 0 to 1, a PUE below 1, no GPUs.
@@ -175,7 +181,7 @@ def energy(
         method=f"{watts:.0f} W per GPU: {share:.0%} of the server's rated {accelerator.node_power_w_per_gpu:.0f} W "
         f"({model.idle_share:.0%} idle to {model.busy_share:.0%} busy, {basis}, error {error:.0%}), "
         f"times PUE {chosen:g}",
-        sources=(*model.sources, *accelerator.sources, *([site.source] if pue is None else ["PUE given by the user"])),
+        sources=(*model.sources, *accelerator.sources, site.source if pue is None else pue_source),
     )
 
 
