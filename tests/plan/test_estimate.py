@@ -192,3 +192,10 @@ def test_what_a_reviewer_should_see_is_flagged(given: dict[str, Any], code: str 
         assert warnings[code].en
         assert warnings[code].figure > 0
     assert "few_tokens" not in {each.code for each in run().warnings}
+
+
+def test_the_guide_explains_every_key() -> None:
+    guide = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
+    told = guide[guide.index("## Every number it prints") : guide.index("## How it is calculated")]
+    for key in estimate(*_shipped("700b-moe")).json():
+        assert f"`{key}`" in told, key

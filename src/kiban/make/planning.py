@@ -50,10 +50,10 @@ def read_plan(path: Path, overrides: Sequence[str], given: Mapping[str, Any]) ->
     """
     if path.is_dir() or _is_model_config(path):
         return _of_config(path, overrides, given), path.parent
-    if _is_recipe(path):
+    if _has_key(path, "corpus"):
         recipe, _ = load_recipe(path, overrides)
         return _of_recipe(recipe, path, given), path.absolute().parent
-    if re.search(r"^serving\s*:", _text(path), re.MULTILINE):
+    if _has_key(path, "serving"):
         raise BadInput("it plans a service, not a training", where=str(path), hint=f"kiban plan serve {path}")
     plan, _ = load_plan(path, (*overrides, *(_override(name, value) for name, value in given.items())))
     return plan, path.parent
@@ -76,8 +76,9 @@ def _is_model_config(path: Path) -> bool:
     return path.suffix.lower() == ".json" and '"cluster"' not in _text(path)
 
 
-def _is_recipe(path: Path) -> bool:
-    return re.search(r"^corpus\s*:", _text(path), re.MULTILINE) is not None
+def _has_key(path: Path, key: str) -> bool:
+    """Whether YAML at `path` has `key` at its top."""
+    return re.search(rf"^{key}\s*:", _text(path), re.MULTILINE) is not None
 
 
 def _budget(given: Mapping[str, Any]) -> PlanBudget:
@@ -181,7 +182,7 @@ def read_serving_plan(path: Path, overrides: Sequence[str], given: Mapping[str, 
     Raises:
         BadInput: what cannot be read or is wrong; a model without a GPU or a load.
     """
-    if not path.is_dir() and re.search(r"^serving\s*:", _text(path), re.MULTILINE):
+    if not path.is_dir() and _has_key(path, "serving"):
         own = (f"{SERVING_KEYS[name]}={json.dumps(_timed(name, value))}" for name, value in given.items())
         return load_serving_plan(path, (*overrides, *own))[0], path.parent
     if missing := [f"--{name.replace('_', '-')}" for name in NEEDED_TO_SERVE if name not in given]:
