@@ -167,7 +167,7 @@ def test_what_cannot_be_is_said_plainly(given: dict[str, Any], says: str) -> Non
     ("given", "code", "level"),
     [
         ({"training__tokens": "10B"}, "few_tokens", "check"),
-        ({"training__tokens": "500T"}, "many_tokens", "check"),
+        ({"training__tokens": "2000T"}, "many_tokens", "check"),
         ({"training__tokens": "1B"}, "few_steps", "check"),
         ({"budget__yen": "1億"}, None, None),
         ({"budget__yen": "100万"}, "budget_yen", "refuse"),

@@ -67,6 +67,7 @@ class TrainingEstimate:
     best: Candidate
     goodput: Goodput
     search_seconds: float
+    batch_asked: int  # sequences, before a layout rounded them
     batch_source: str
     plan: PlanFile
 
@@ -75,6 +76,10 @@ class TrainingEstimate:
     @property
     def parameters(self) -> counts.ParameterCount:
         return counts.count_parameters(self.shape)
+
+    @property
+    def is_sparse(self) -> bool:
+        return bool(self.shape.num_experts)
 
     @property
     def flops(self) -> counts.TrainingFlops:
@@ -99,7 +104,7 @@ class TrainingEstimate:
     @property
     def step_seconds(self) -> Quantity:
         value = self.best.step_seconds
-        low, high = self.fitted.band_of(self.machine.accelerator, self.work.precision)
+        low, high = self.fitted.band_of(self.machine.accelerator, self.work.precision, sparse=self.is_sparse)
         key = f"{self.machine.accelerator.name} {self.work.precision}"
         sources = (
             f"roofline and alpha-beta model; efficiency of products {self.machine.efficiency:.2f} for {key}, fitted to "
@@ -113,7 +118,7 @@ class TrainingEstimate:
         step, given = self.step_seconds, self.plan.training.hours_overhead
         overhead = self.fitted.hours_overhead if given is None else given
         value = step.value * self.tokens / self.batch_tokens / self.goodput.share * overhead
-        low, high = self.fitted.hours_band_of(self.machine.accelerator, self.work.precision)
+        low, high = self.fitted.hours_band_of(self.machine.accelerator, self.work.precision, sparse=self.is_sparse)
         sources = (
             *step.sources,
             f"{self.goodput.share:.1%} of the time trains: failures and checkpoints after Young (1974) and Daly "
@@ -122,7 +127,7 @@ class TrainingEstimate:
             + (
                 "the plan"
                 if given is not None
-                else "the median of published GPU-hours over those of the same runs' own rates"
+                else f"the median of published GPU-hours over predicted ones, {self.fitted.source}"
             ),
         )
         return Quantity(value, "s", sources, value * low, value * high)
@@ -336,7 +341,7 @@ def estimate_workload(
     started = time.perf_counter()
     fixed = training.layout.fixed()
     found = search_layouts(work, machine, cluster.gpus, batch, fixed=fixed, keep=keep, explain=explain)
-    best = require_layout(found, work, machine, cluster.gpus, batch)
+    best = require_layout(found, work, machine, cluster.gpus, batch, fixed)
     if cluster.here is not None and cluster.here.device == "cpu":
         # A process on a processor has no GPU's context; what its libraries hold was measured.
         memory = {**best.memory, "framework": cluster.here.measured.framework_bytes}
@@ -347,7 +352,20 @@ def estimate_workload(
     goodput = goodput_of(work, cluster, useful)
     name = plan.name
     return TrainingEstimate(
-        name, work.shape, work, tokens, cluster, machine, fitted, found, best, goodput, seconds, batch_source, plan
+        name,
+        work.shape,
+        work,
+        tokens,
+        cluster,
+        machine,
+        fitted,
+        found,
+        best,
+        goodput,
+        seconds,
+        batch.sequences,
+        batch_source,
+        plan,
     )
 
 

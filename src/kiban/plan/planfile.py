@@ -59,10 +59,12 @@ class PlanTraining(StrictModel):
     global_batch_sequences: Positive | None = Field(None, description="per optimizer step; default: by compute")
     precision: Precision = "bf16"
     layout: LayoutChoice = LayoutChoice()
-    optimizer_bytes_per_parameter: Annotated[int, Field(ge=0, le=16)] = Field(
-        12, description="master weights and moments: 12 for Adam in float32, 8 with moments in bfloat16"
+    optimizer_bytes_per_parameter: Annotated[int, Field(ge=0, le=16)] | None = Field(
+        None, description="master weights and moments; default: 12 for Adam in float32, 8 where the weights are float32"
     )
-    gradient_bytes_per_parameter: Literal[2, 4] = 4
+    gradient_bytes_per_parameter: Literal[2, 4] | None = Field(
+        None, description="as they are summed; default: 4, and 2 with fp8 and fp4"
+    )
     hours_overhead: Annotated[float, Field(ge=1, le=10)] | None = Field(
         None, description="GPU-hours over those of uninterrupted steps, failures apart; default: as published runs had"
     )

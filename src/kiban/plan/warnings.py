@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 # Hoffmann et al. (2022): about 20 tokens per parameter use a training budget best.
 OPTIMAL_TOKENS_PER_PARAMETER = 20.0
 FEW_TOKENS_PER_PARAMETER = 5.0
-# Llama 3.2 1B saw 9 T tokens: more than this has no published precedent.
-MANY_TOKENS_PER_PARAMETER = 10_000.0
+# Qwen3-0.6B saw about 36 T tokens, 60,000 per parameter: more than this has no published precedent.
+MANY_TOKENS_PER_PARAMETER = 100_000.0
 LOW_MFU = 0.15
 FULL_MEMORY = 0.92
 LONG_DAYS = 180.0
-LARGE_BATCH_TOKENS = 100e6
+LARGE_BATCH_TOKENS = 200e6
 FEW_STEPS = 1_000
+ROUNDED_BATCH = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,12 @@ def _limits(estimate: TrainingEstimate) -> list[PlanWarning]:
             en += f"the upper end of the 80% band, {amount.format(short_count(predicted.high, 'en'))}"
         found.append(PlanWarning(code, "refuse" if over else "check", predicted.value, ja, en))
     duration = estimate.duration_seconds
-    if budget.duration is not None and duration.value > budget.duration:
-        takes, limit = duration.value / 86400, budget.duration / 86400
-        ja = f"所要期間{takes:,.3g}日は期限{limit:,.3g}日を超える"
-        en = f"it takes {takes:,.3g} days, longer than the {limit:,.3g} there are"
-        found.append(PlanWarning("deadline", "refuse", duration.value, ja, en))
+    if budget.duration is not None and duration.high is not None and duration.high > budget.duration:
+        over = duration.value > budget.duration
+        takes, limit = (duration.value if over else duration.high) / 86400, budget.duration / 86400
+        ja = f"{'所要期間' if over else '所要期間の80%区間の上端'}{takes:,.3g}日は期限{limit:,.3g}日を超える"
+        en = f"{'it takes' if over else 'it may take'} {takes:,.3g} days, longer than the {limit:,.3g} there are"
+        found.append(PlanWarning("deadline", "refuse" if over else "check", duration.value, ja, en))
     feed = estimate.plan.site.feed
     peak = estimate.footprint.energy.peak_site_power_w
     if feed is not None and peak > feed:
@@ -88,6 +90,11 @@ def _sizes(estimate: TrainingEstimate) -> list[PlanWarning]:
         ja = f"1ステップ{short_count(estimate.batch_tokens, 'ja')}トークンは公表例のどれよりも大きい"
         en = f"a batch of {short_count(estimate.batch_tokens, 'en')} tokens is larger than any published one"
         found.append(PlanWarning("large_batch", "check", estimate.batch_tokens, ja, en))
+    asked = estimate.batch_asked
+    if abs(estimate.best.sequences / asked - 1) > ROUNDED_BATCH:
+        ja = f"1ステップ{estimate.best.sequences:,}系列は、計算量から決めた{asked:,}系列から離れている"
+        en = f"{estimate.best.sequences:,} sequences per step are far from the {asked:,} that suit the compute"
+        found.append(PlanWarning("rounded_batch", "check", estimate.best.sequences, ja, en))
     if estimate.steps < FEW_STEPS:
         ja = f"{estimate.steps:,}ステップでは学習が落ち着かない。バッチを小さくするか、トークンを増やす"
         en = f"{estimate.steps:,} optimizer steps are too few to settle; take a smaller batch or more tokens"

@@ -42,6 +42,8 @@ def test_the_error_on_published_runs_is_within_its_bars() -> None:
     assert found["p90_abs_error"] <= 0.30
     assert found["loo_median_abs_error"] <= 0.15
     assert found["loo_p90_abs_error"] <= 0.35
+    # Runs of one source share software and people, so leaving only one of them out flatters.
+    assert found["loo_median_abs_error"] <= found["source_out_median_abs_error"] <= 0.20
     by_hand = [np.mean([abs(f["predicted"] / f["published"] - 1) for f in row["figures"]]) for row in found["runs"]]
     assert found["median_abs_error"] == pytest.approx(np.median(by_hand))
     assert found["p90_abs_error"] == pytest.approx(np.percentile(by_hand, 90))
@@ -90,18 +92,25 @@ def test_leaving_a_run_out_is_really_leaving_it_out() -> None:
     assert spoiled_out == pytest.approx(left_out, rel=1e-9)
 
 
+def test_a_users_figures_are_compared_even_where_the_run_is_known() -> None:
+    known = next(run for run in read_runs() if run.name == "Llama-3.1-405B")
+    slower = replace(known, figures=(Figure("tflops_per_gpu", 100.0),))
+    (row,) = validate([slower], efficiencies(), read_runs(), Path("x.csv"))["runs"]
+    assert row["figures"][0]["published"] == 100
+    assert row["abs_error"] > 2
+
+
 def test_the_band_holds_four_of_five_left_out_rates() -> None:
-    low, high = efficiencies().band
-    ratios = []
-    for row in report()["runs"]:
+    fitted, inside = efficiencies(), []
+    for run, row in zip(read_runs(), report()["runs"], strict=True):
         rates = [f for f in row["figures"] if f["figure"] != "gpu_hours"]
+        low, high = fitted.band_of(run.accelerator, run.work.precision, sparse=bool(run.work.shape.num_experts))
+        assert low < 1 < high
         if rates:
-            ratios.append(
-                math.exp(np.mean([-log_error(Figure(f["figure"], f["published"]), f["predicted"]) for f in rates]))
-            )
-    inside = np.mean([low <= ratio <= high for ratio in ratios])
-    assert 0.75 <= inside <= 0.92
-    assert low < 1 < high
+            errors = [log_error(Figure(f["figure"], f["published"]), f["predicted"]) for f in rates]
+            inside.append(low <= math.exp(-np.mean(errors)) <= high)
+    # With the run in the fit a few more than four of five.
+    assert 0.78 <= np.mean(inside) <= 0.95
     hours = efficiencies().hours_band
     assert hours[0] <= 1 <= hours[1]
 
@@ -109,9 +118,10 @@ def test_the_band_holds_four_of_five_left_out_rates() -> None:
 @pytest.mark.parametrize("gpu", ["H100", "A100-80", "GB200"])
 def test_the_implied_efficiency_reproduces_the_run(gpu: str) -> None:
     for each in subset(gpu):
-        own = implied_efficiency(each, 1.0)
+        wide = 0.8 if each.work.is_narrow else None
+        own = implied_efficiency(each, 1.0, wide)
         if 0.11 < own < 0.99:
-            wide = 0.7 if each.work.is_narrow else own
+            wide = wide or own
             machine = Machine(each.run.accelerator, own, wide, constants())
             assert abs(run_error(each, machine, 1.0)) < 1e-3
 
@@ -121,8 +131,14 @@ def test_hardware_without_runs_takes_its_architectures_efficiency_and_a_wider_ba
     assert not fitted.has_seen(h20, "bf16")
     assert fitted.of(h20, "bf16") == fitted.architecture["hopper bf16"]
     assert fitted.of(find_accelerator("MI300X"), "bf16") == fitted.width["wide"]
-    assert fitted.band_of(h20, "bf16") == fitted.unseen_band
-    assert fitted.band_of(h100, "bf16") == fitted.band
+    for sparse in (False, True):
+        seen, unseen = (fitted.band_of(gpu, "bf16", sparse=sparse) for gpu in (h100, h20))
+        unknown = fitted.band_of(find_accelerator("MI300X"), "bf16", sparse=sparse)
+        assert seen == fitted.band["sparse" if sparse else "dense"]
+        assert unseen[0] <= min(seen[0], fitted.unseen_band[0])
+        assert unseen[1] >= max(seen[1], fitted.unseen_band[1])
+        assert unknown[0] <= min(seen[0], fitted.unknown_band[0])
+        assert unknown[1] >= max(seen[1], fitted.unknown_band[1])
     low, high = fitted.hours_band_of(h20, "bf16")
     assert low <= min(fitted.unseen_band[0], fitted.hours_band[0])
     assert high >= max(fitted.unseen_band[1], fitted.hours_band[1])
@@ -134,4 +150,5 @@ def test_the_shipped_fit_is_what_fitting_gives() -> None:
     for table in ("accelerator", "architecture", "width"):
         assert getattr(again, table) == pytest.approx(getattr(shipped, table), rel=0.005)
     assert again.hours_overhead == pytest.approx(shipped.hours_overhead, rel=0.01)
-    assert again.band == pytest.approx(shipped.band, rel=0.02)
+    for name in ("dense", "sparse"):
+        assert again.band[name] == pytest.approx(shipped.band[name], rel=0.02)

@@ -108,7 +108,8 @@ def test_lora_takes_less_memory_and_time_than_training_everything() -> None:
     whole, lora = (estimate(plan(method), CONFIGS, keep=1, explain=False) for method in ("full", "lora"))
     # Hu et al. (2021), section 4.2: a third of the memory or less, as no optimizer state is kept.
     assert 0.6 < lora.gpu_hours.value / whole.gpu_hours.value < 0.95
-    assert lora.mfu["with_attention"] < whole.mfu["with_attention"]
+    # Fewer operations in less time: about as well used.
+    assert lora.mfu["with_attention"] == pytest.approx(whole.mfu["with_attention"], rel=0.15)
     small = plan("lora").model_copy(update={"cluster": plan("lora").cluster.model_copy(update={"gpus": 4})})
     assert estimate(small, CONFIGS, keep=1, explain=False).best.memory_bytes < 80 * 2**30
     with pytest.raises(BadInput, match="does not fit"):

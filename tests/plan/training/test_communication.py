@@ -37,6 +37,13 @@ def test_latency_grows_with_the_logarithm_of_the_ranks() -> None:
     assert gather(0.0, 64, network=slow) == pytest.approx(3 * 1e-6 + 3 * 1e-5)
 
 
+def test_a_ring_pays_a_hop_per_domain_and_message() -> None:
+    slow = Network(domain=8, up_rate=1e12, up_latency_s=1e-6, out_rate=1e12, out_latency_s=1e-5)
+    arguments = (np.array([0.0]), np.array([64]), np.array([1]), np.array([80]))
+    assert float(slow.ring_seconds(*arguments)[0]) == pytest.approx(80 * (3 * 1e-6 + 7 * 1e-5))
+    assert float(FLAT.ring_seconds(np.array([8e9]), *arguments[1:])[0]) == pytest.approx(gather(8e9, 64))
+
+
 def test_an_exchange_inside_a_domain_sends_all_but_its_own_share() -> None:
     assert exchange(8e9, 8, 4) == pytest.approx(8e9 * 7 / 8 / 100e9)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kiban.plan.model.counts import count_parameters
 from kiban.plan.training.layout import Layout, LayoutTable
 from kiban.plan.training.memory import CATEGORIES, predict_memory
-from kiban.plan.training.workload import Workload
+from kiban.plan.training.workload import Workload, default_optimizer_bytes
 
 from ..conftest import deepseek_v3, gpt, layout, llama_8b, work
 
@@ -58,6 +58,29 @@ def test_a_pipeline_holds_as_many_micro_batches_as_stages_and_interleaving_more(
     interleaved = memory(work(gpt(layers=64)), replace(pipeline, vpp=2, schedule="interleaved"))
     assert single["activations"] == pytest.approx(plain["activations"] / 2)
     assert interleaved["activations"] == pytest.approx(plain["activations"] * (1 + 7 / 16))
+
+
+def test_a_zero_bubble_pipeline_holds_all_micro_batches_on_its_last_stage_too() -> None:
+    # Qi et al. (2024): ZB-H1 keeps on every stage what 1F1B keeps on the first; here the logits come on top.
+    shape = gpt(layers=32)
+    plain = memory(work(shape), layout(pp=4, microbatches=64))
+    zero_bubble = memory(work(shape), layout(pp=4, microbatches=64, schedule="zero-bubble"))
+    assert zero_bubble["activations"] - plain["activations"] == 6 * 4096 * shape.vocab_size
+
+
+def test_further_tokens_predicted_are_kept_where_they_are_predicted() -> None:
+    shape = deepseek_v3().model_copy(update={"mtp_layers": 1})
+    for one in (layout(dp=64, ep=64), layout(dp=64, ep=64, pp=61, microbatches=64)):
+        with_mtp, without = memory(work(shape), one), memory(work(deepseek_v3()), one)
+        assert with_mtp["weights"] > without["weights"]
+        if one.pp == 1:
+            assert with_mtp["activations"] - without["activations"] > 6 * 4096 * shape.vocab_size
+
+
+def test_float32_training_keeps_no_second_copy_of_its_weights() -> None:
+    job = work(gpt(), precision="fp32", optimizer_bytes=default_optimizer_bytes("fp32"))
+    got = memory(job, layout())
+    assert got["weights"] + got["gradients"] + got["optimizer"] == 16 * count_parameters(gpt()).total
 
 
 def test_each_level_of_recomputation_keeps_less() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiban.kit.errors import BadInput
 from kiban.plan.training.reliability import CHECKPOINT_BYTES_PER_S_PER_GPU, MTBF_GPU_HOURS, predict_goodput
 
 
@@ -31,10 +32,20 @@ def test_the_published_failure_rate_gives_the_published_failures() -> None:
     assert found.share > 0.90
 
 
-@given(gpus=st.integers(1, 100_000), state=st.floats(1e6, 1e11))
+@given(gpus=st.integers(1, 30_000), state=st.floats(1e6, 1e11))
 def test_more_gpus_fail_more_and_the_share_stays_a_share(gpus: int, state: float) -> None:
     few = predict_goodput(useful_seconds=1e6, gpus=gpus, state_bytes_per_gpu=state)
     many = predict_goodput(useful_seconds=1e6, gpus=2 * gpus, state_bytes_per_gpu=state)
     assert 0 < many.share < few.share < 1
     assert many.failures > few.failures
     assert math.isfinite(many.interval_seconds)
+
+
+def test_failures_cost_paid_time_and_too_many_are_refused() -> None:
+    found = predict_goodput(useful_seconds=1e6, gpus=16384, state_bytes_per_gpu=0.4e9)
+    lost_per_failure = found.interval_seconds / 2 + 900
+    paid = 1e6 / found.share
+    checkpointing = 1 + found.checkpoint_seconds / found.interval_seconds
+    assert paid == pytest.approx(1e6 * checkpointing + found.failures * lost_per_failure, rel=1e-3)
+    with pytest.raises(BadInput, match=r"fail every 1\d minutes"):
+        predict_goodput(useful_seconds=1e6, gpus=200_000, state_bytes_per_gpu=1e9)

@@ -9,8 +9,8 @@ never decides alone and hardware without runs still has a value (partial pooling
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +47,18 @@ def run_error(settled: Settled, machine: Machine, hours_overhead: float) -> floa
     return float(np.mean(rates or list(errors.values())))
 
 
-def implied_efficiency(settled: Settled, hours_overhead: float) -> float:
+def implied_efficiency(settled: Settled, hours_overhead: float, wide: float | None = None) -> float:
     """The efficiency with which the run's figures would have been predicted, by root finding.
 
-    Bounded by what products reach at best and by a tenth; a run beyond tells of its software, not of its hardware.
+    Bounded by the peak and by a tenth of it; a run beyond tells of its software, not of its hardware.
+
+    Args:
+        wide: of the products that stay in 16 bits, for a run in fewer.
     """
-    narrow = settled.work.is_narrow
 
     def error(log_efficiency: float) -> float:
         own = math.exp(log_efficiency)
-        # Products that stay in 16 bits are as efficient as is typical, so that a run says one thing only.
-        machine = Machine(settled.run.accelerator, own, TYPICAL_EFFICIENCY if narrow else own, constants())
+        machine = Machine(settled.run.accelerator, own, own if wide is None else wide, constants())
         return run_error(settled, machine, hours_overhead)
 
     low, high = math.log(0.10), math.log(1.0)
@@ -83,51 +84,92 @@ class _Implied:
 
     Attributes:
         log_efficiency: from its rates, or from its GPU-hours where nothing else was published.
-        hours_ratio: its GPU-hours over those that its own rate and the expected failures give, where it has both.
+        from_hours: the latter.
+        hours_ratio: published GPU-hours over those predicted with efficiencies from rates.
     """
 
     accelerator: str
     architecture: str
     precision: str
     log_efficiency: float
-    hours_ratio: float | None
+    from_hours: bool
+    hours_ratio: float | None = None
+
+    @property
+    def hardware(self) -> str:
+        return f"{self.accelerator} {self.precision}"
 
 
 class _Fit:
-    """Efficiencies from runs, and from all but some of them."""
+    """Efficiencies from runs, and from all but some of them.
+
+    Rates decide efficiencies; GPU-hours, which hold more than steps, decide that overhead. Only hardware for which
+    nothing but hours was published takes its efficiency from them, less the overhead.
+    """
 
     def __init__(self, settled: Sequence[Settled]) -> None:
         self.settled = settled
-        ratios = [_hours_ratio(each) for each in settled]
+        rated = [_has_rates(each) for each in settled]
+        implied: dict[int, _Implied] = {}
+        # Products in 16 bits first: runs in fewer bits have them too.
+        for narrow in (False, True):
+            fitted = _efficiencies(list(implied.values()), hours_overhead=1.0, **NO_BANDS)
+            for at, each in enumerate(settled):
+                if rated[at] and each.work.is_narrow == narrow:
+                    implied[at] = _implied(each, 1.0, fitted)
+        from_rates = _efficiencies(list(implied.values()), hours_overhead=1.0, **NO_BANDS)
+        known = {each.hardware for each in implied.values()}
+        ratios = [_hours_ratio(each, from_rates) if _hardware(each) in known else None for each in settled]
         overhead = _overhead(ratios)
-        self.implied = [_implied(each, ratio, overhead) for each, ratio in zip(settled, ratios, strict=True)]
+        for at, each in enumerate(settled):
+            if not rated[at]:
+                implied[at] = _implied(each, overhead, from_rates)
+        self.implied = [replace(implied[at], hours_ratio=ratio) for at, ratio in enumerate(ratios)]
 
-    def without(self, left_out: Sequence[int], **bands: Any) -> Efficiencies:
+    def without(self, left_out: Collection[int], **bands: Any) -> Efficiencies:
         """The fit without the runs at the positions `left_out`."""
         kept = [each for at, each in enumerate(self.implied) if at not in left_out]
+        rated = {each.hardware for each in kept if not each.from_hours}
+        used = [each for each in kept if not each.from_hours or each.hardware not in rated]
         overhead = round(_overhead([each.hours_ratio for each in kept]), 4)
-        return _efficiencies(kept, hours_overhead=overhead, **(bands or NO_BANDS))
+        return _efficiencies(used, hours_overhead=overhead, **(bands or NO_BANDS))
+
+    def sharing(self, at: int, name: str) -> list[int]:
+        """Positions of the runs with the same `origin`, accelerator or architecture as the run at `at`."""
+        titles = [
+            {
+                "origin": each.run.origin,
+                "accelerator": each.run.accelerator.name,
+                "architecture": each.run.accelerator.architecture,
+            }[name]
+            for each in self.settled
+        ]
+        return [position for position, title in enumerate(titles) if title == titles[at]]
 
 
-def _implied(settled: Settled, hours_ratio: float | None, hours_overhead: float) -> _Implied:
+def _has_rates(settled: Settled) -> bool:
+    return any(figure.kind != "gpu_hours" for figure in settled.run.figures)
+
+
+def _hardware(settled: Settled) -> str:
+    return f"{settled.run.accelerator.name} {kind_of(settled.work.precision)}"
+
+
+def _implied(settled: Settled, hours_overhead: float, fitted: Efficiencies) -> _Implied:
     accelerator = settled.run.accelerator
-    efficiency = math.log(implied_efficiency(settled, hours_overhead))
-    return _Implied(
-        accelerator.name, accelerator.architecture, kind_of(settled.work.precision), efficiency, hours_ratio
-    )
+    wide = fitted.of(accelerator, "bf16") if settled.work.is_narrow else None
+    efficiency = math.log(implied_efficiency(settled, hours_overhead, wide))
+    precision = kind_of(settled.work.precision)
+    return _Implied(accelerator.name, accelerator.architecture, precision, efficiency, not _has_rates(settled))
 
 
-def _hours_ratio(settled: Settled) -> float | None:
-    """What a run's hours hold beside its steps, from its own figures: whatever is predicted cancels out."""
-    machine = Machine(settled.run.accelerator, TYPICAL_EFFICIENCY, TYPICAL_EFFICIENCY, constants())
-    errors = [(figure.kind, log_error(figure, predicted)) for figure, predicted in settled.figures(machine, 1.0)]
-    rates = [error for kind, error in errors if kind != "gpu_hours"]
-    hours = [error for kind, error in errors if kind == "gpu_hours"]
-    return math.exp(float(np.mean(rates)) - hours[0]) if rates and hours else None
+def _hours_ratio(settled: Settled, fitted: Efficiencies) -> float | None:
+    hours = [figure.value / predicted for figure, predicted in _replayed(settled, fitted) if figure.kind == "gpu_hours"]
+    return hours[0] if hours else None
 
 
 def _overhead(ratios: Sequence[float | None]) -> float:
-    """Their median; nobody's hours are fewer than their steps took."""
+    """Median of published over predicted GPU-hours; nobody's hours are fewer than their steps took."""
     known = [ratio for ratio in ratios if ratio is not None]
     return max(1.0, float(np.median(known))) if known else 1.0
 
@@ -169,23 +211,40 @@ def _efficiencies(implied: Sequence[_Implied], **rest: Any) -> Efficiencies:
     )
 
 
-NO_BANDS: dict[str, Any] = {"band": (1.0, 1.0), "hours_band": (1.0, 1.0), "unseen_band": (1.0, 1.0), "source": ""}
+NO_BANDS: dict[str, Any] = {
+    "band": {"dense": (1.0, 1.0), "sparse": (1.0, 1.0)},
+    "hours_band": (1.0, 1.0),
+    "unseen_band": (1.0, 1.0),
+    "unknown_band": (1.0, 1.0),
+    "source": "",
+}
 
 
 def fit(settled: Sequence[Settled], source: str) -> Efficiencies:
-    """Efficiencies from all runs, and the bands from leaving each run, and each accelerator, out."""
+    """Efficiencies from all runs, and the bands from leaving each source, accelerator and architecture out."""
     fitted = _Fit(settled)
-    rates: list[float] = []
-    hours: list[float] = []
-    unseen: list[float] = []
-    for at, each in enumerate(settled):
-        for kind, error in _errors(each, fitted.without((at,))):
-            (hours if kind == "gpu_hours" else rates).append(error)
-        same = [i for i, other in enumerate(settled) if other.run.accelerator.name == each.run.accelerator.name]
-        if len(same) < len(settled):
-            unseen += [error for kind, error in _errors(each, fitted.without(same)) if kind != "gpu_hours"]
-    bands = {"band": _band(rates), "hours_band": _band(hours), "unseen_band": _band(unseen)}
-    return fitted.without((), **bands, source=source)
+
+    def left_out(name: str, *, hours: bool, sparse: bool | None = None) -> tuple[float, float]:
+        errors = [
+            error
+            for at, each in enumerate(settled)
+            if sparse is None or sparse == bool(each.work.shape.num_experts)
+            for kind, error in _errors(each, fitted.without(fitted.sharing(at, name)))
+            if (kind == "gpu_hours") == hours
+        ]
+        return _band(errors)
+
+    return fitted.without(
+        (),
+        band={
+            "dense": left_out("origin", hours=False, sparse=False),
+            "sparse": left_out("origin", hours=False, sparse=True),
+        },
+        hours_band=left_out("origin", hours=True),
+        unseen_band=left_out("accelerator", hours=False),
+        unknown_band=left_out("architecture", hours=False),
+        source=source,
+    )
 
 
 def _errors(settled: Settled, fitted: Efficiencies) -> list[tuple[str, float]]:
@@ -219,26 +278,38 @@ def validate(runs: Sequence[Run], fitted: Efficiencies, fitted_on: Sequence[Run]
         path: of `runs`, to be named.
 
     Returns:
-        per run the relative error of each published figure, its mean absolute error with the constants in use and
-        with those fitted without it; their median and 90th percentile over the runs.
+        per run the relative error of each published figure, and its mean absolute error with the constants in use,
+        with efficiencies fitted without it, and without all runs of its source; their medians and 90th percentiles.
     """
     again = _Fit([settle(run) for run in fitted_on])
     position = {run.key: at for at, run in enumerate(fitted_on)}
     rows = []
     for run in runs:
         at = position.get(run.key)
-        settled = settle(run) if at is None else again.settled[at]
-        rows.append(_row(settled, fitted, again.without(() if at is None else (at,))))
-    errors, loo = [row["abs_error"] for row in rows], [row["loo_abs_error"] for row in rows]
+        alone = again.without(() if at is None else (at,))
+        origin = again.without(() if at is None else again.sharing(at, "origin"))
+        rows.append(_row(settle(run), fitted, alone, origin))
+
+    def summary(name: str) -> dict[str, float]:
+        errors = [row[name] for row in rows]
+        prefix = name.removesuffix("abs_error")
+        return {
+            f"{prefix}median_abs_error": float(np.median(errors)),
+            f"{prefix}p90_abs_error": float(np.percentile(errors, 90)),
+        }
+
     return {
         "file": str(path),
         "runs": rows,
         "n": len(rows),
-        "median_abs_error": float(np.median(errors)),
-        "p90_abs_error": float(np.percentile(errors, 90)),
-        "loo_median_abs_error": float(np.median(loo)),
-        "loo_p90_abs_error": float(np.percentile(loo, 90)),
-        "band_80": {"time": list(fitted.band), "gpu_hours": list(fitted.hours_band)},
+        **summary("abs_error"),
+        **summary("loo_abs_error"),
+        **summary("source_out_abs_error"),
+        "band_80": {
+            "dense": list(fitted.band["dense"]),
+            "sparse": list(fitted.band["sparse"]),
+            "gpu_hours": list(fitted.hours_band),
+        },
         "constants": {
             "efficiency": fitted.accelerator,
             "runs_behind": fitted.runs,
@@ -248,7 +319,7 @@ def validate(runs: Sequence[Run], fitted: Efficiencies, fitted_on: Sequence[Run]
     }
 
 
-def _row(settled: Settled, fitted: Efficiencies, without: Efficiencies) -> dict[str, Any]:
+def _row(settled: Settled, fitted: Efficiencies, without: Efficiencies, origin: Efficiencies) -> dict[str, Any]:
     run = settled.run
     figures = [
         {
@@ -260,7 +331,10 @@ def _row(settled: Settled, fitted: Efficiencies, without: Efficiencies) -> dict[
         }
         for figure, predicted in _replayed(settled, fitted)
     ]
-    loo = [abs(predicted / figure.value - 1) for figure, predicted in _replayed(settled, without)]
+
+    def error_with(other: Efficiencies) -> float:
+        return float(np.mean([abs(predicted / figure.value - 1) for figure, predicted in _replayed(settled, other)]))
+
     memory = int(predict_memory(settled.work, LayoutTable.of(settled.layout)).total[0])
     return {
         "model": run.name,
@@ -272,8 +346,9 @@ def _row(settled: Settled, fitted: Efficiencies, without: Efficiencies) -> dict[
         "memory_per_gpu_bytes": memory,
         "fits": settled.fits,
         "figures": figures,
-        "abs_error": float(np.mean([abs(float(each["error"])) for each in figures])),  # type: ignore[arg-type]
-        "loo_abs_error": float(np.mean(loo)),
+        "abs_error": error_with(fitted),
+        "loo_abs_error": error_with(without),
+        "source_out_abs_error": error_with(origin),
         "source": run.source,
     }
 

@@ -26,9 +26,11 @@ class Efficiencies(StrictModel):
         runs: how many runs stand behind each key of `accelerator`.
         hours_overhead: published GPU-hours over those of uninterrupted steps, failures apart: what is spent on
             evaluation, restarts, rewound steps and trials before and after.
-        band: 10th and 90th percentile of published over predicted time when a run was left out of the fit.
+        band: 10th and 90th percentile of published over predicted time when all runs of a source were left out of the
+            fit, of dense and of sparse models.
         hours_band: the same of published GPU-hours.
-        unseen_band: the same of time when all runs of its accelerator were left out.
+        unseen_band: the same of time when all runs of an accelerator were left out.
+        unknown_band: the same when all runs of an architecture were left out.
         source: the runs' file and how many.
     """
 
@@ -37,9 +39,10 @@ class Efficiencies(StrictModel):
     width: dict[str, float]
     runs: dict[str, int]
     hours_overhead: float
-    band: tuple[float, float]
+    band: dict[str, tuple[float, float]]
     hours_band: tuple[float, float]
     unseen_band: tuple[float, float]
+    unknown_band: tuple[float, float]
     source: str
 
     def of(self, accelerator: Accelerator, precision: str) -> float:
@@ -49,15 +52,20 @@ class Efficiencies(StrictModel):
                 return table[f"{name} {precision}"]
         return CPU_EFFICIENCY if accelerator.kind == "cpu" else self.width.get(width_of(precision), TYPICAL_EFFICIENCY)
 
-    def band_of(self, accelerator: Accelerator, precision: str) -> tuple[float, float]:
+    def band_of(self, accelerator: Accelerator, precision: str, *, sparse: bool = False) -> tuple[float, float]:
         """Factors on a predicted time between which 80% of runs fell."""
+        own = self.band["sparse" if sparse else "dense"]
         if self.has_seen(accelerator, precision):
-            return self.band
-        return CPU_BAND if accelerator.kind == "cpu" else self.unseen_band
+            return own
+        if accelerator.kind == "cpu":
+            return CPU_BAND
+        known = any(title.startswith(f"{accelerator.architecture} ") for title in self.architecture)
+        low, high = self.unseen_band if known else self.unknown_band
+        return min(low, own[0]), max(high, own[1])
 
-    def hours_band_of(self, accelerator: Accelerator, precision: str) -> tuple[float, float]:
+    def hours_band_of(self, accelerator: Accelerator, precision: str, *, sparse: bool = False) -> tuple[float, float]:
         """The same for GPU-hours, which vary with how a team works as well."""
-        low, high = self.band_of(accelerator, precision)
+        low, high = self.band_of(accelerator, precision, sparse=sparse)
         return min(low, self.hours_band[0]), max(high, self.hours_band[1])
 
     def has_seen(self, accelerator: Accelerator, precision: str) -> bool:

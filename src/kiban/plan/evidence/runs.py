@@ -15,7 +15,14 @@ from kiban.kit.errors import BadInput
 from kiban.kit.quantities import parse_number
 from kiban.plan.hardware.accelerators import DATA, Accelerator, find_accelerator
 from kiban.plan.model.shape import ModelShape
-from kiban.plan.training.workload import PRECISIONS, Precision, Workload, peak_flops
+from kiban.plan.training.workload import (
+    PRECISIONS,
+    Precision,
+    Workload,
+    default_gradient_bytes,
+    default_optimizer_bytes,
+    peak_flops,
+)
 
 FigureKind = Literal["gpu_hours", "step_seconds", "tokens_per_s_per_gpu", "tflops_per_gpu", "mfu"]
 FIGURES: tuple[FigureKind, ...] = get_args(FigureKind)
@@ -79,6 +86,11 @@ class Run:
     figures: tuple[Figure, ...]
     software: str
     source: str
+
+    @property
+    def origin(self) -> str:
+        """The document it comes from: runs of one table share software, people and luck."""
+        return re.split(r"[,;(:]", self.source)[0].strip().lower()
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -175,7 +187,8 @@ def _read(cells: Mapping[str, str | None], where: str) -> Run:
             _shape(row),
             row.needed("seq_len"),
             _as_precision(precision),
-            gradient_bytes=2 if precision in ("fp8", "fp4") else 4,
+            optimizer_bytes=default_optimizer_bytes(precision),
+            gradient_bytes=default_gradient_bytes(precision),
         ),
         accelerator=find_accelerator(row.text("gpu"), where),
         tokens=tokens * 1e12 if tokens is not None else None,

@@ -165,7 +165,7 @@ class ThisMachine:
             update={
                 "accelerator": {f"{name} {precision}": self.measured.efficiency for precision in precisions},
                 "hours_overhead": 1.0,  # one run on one's own machine: nothing but its steps
-                "band": shipped.unseen_band,
+                "band": dict.fromkeys(shipped.band, shipped.unseen_band),
                 "hours_band": shipped.unseen_band,
                 "source": f"trainings of tiny models measured on this machine, {self.measured.measured[:10]}; the band "
                 f"is that of hardware without a run of its own among {shipped.source}",

@@ -246,12 +246,22 @@ def forward_flops_per_token(shape: ModelShape, context_tokens: int, convention: 
 
 
 def hardware_flops_per_token(shape: ModelShape, seq_len_tokens: int, recompute: str) -> float:
-    """Training operations with what is computed again: with full recomputation every layer's forward pass.
+    """Training operations with what is computed again: layers, feed-forward networks or latent projections.
 
     Attention counts every pair of tokens (Korthikanti et al., 2022, appendix A).
     """
     flops = training_flops_per_token(shape, seq_len_tokens).with_attention
-    if recompute != "full":
-        return flops
-    head = 2.0 * shape.vocab_size * shape.hidden_size
-    return flops + forward_flops_per_token(shape, seq_len_tokens) - head
+    if recompute == "full":
+        head = 2.0 * shape.vocab_size * shape.hidden_size
+        return flops + forward_flops_per_token(shape, seq_len_tokens) - head
+    if recompute in ("selective", "mlp") and shape.is_latent:
+        assert shape.kv_lora_rank is not None
+        assert shape.qk_nope_head_dim is not None
+        up = shape.kv_lora_rank * (shape.qk_nope_head_dim + shape.v_dim)
+        up += (shape.q_lora_rank or shape.hidden_size) * shape.qk_dim
+        flops += 2.0 * shape.num_hidden_layers * shape.num_attention_heads * up
+    if recompute == "mlp":
+        head = shape.vocab_size * shape.hidden_size
+        layers = matmul_weights(shape.model_copy(update={"mtp_layers": 0})) - head
+        flops += 2.0 * (layers - shape.num_hidden_layers * attention_weights(shape))
+    return flops

@@ -274,9 +274,10 @@ class View:
 
     def band_text(self) -> Markup:
         w, e = self.w, self.e
-        low, high = e.fitted.band_of(e.machine.accelerator, e.work.precision)
-        hours = e.fitted.hours_band_of(e.machine.accelerator, e.work.precision)
-        seen = "assumptions.unseen" if (low, high) == e.fitted.unseen_band else "assumptions.seen"
+        accelerator, precision = e.machine.accelerator, e.work.precision
+        low, high = e.fitted.band_of(accelerator, precision, sparse=e.is_sparse)
+        hours = e.fitted.hours_band_of(accelerator, precision, sparse=e.is_sparse)
+        seen = "assumptions.seen" if e.fitted.has_seen(accelerator, precision) else "assumptions.unseen"
         match = RUNS.fullmatch(e.fitted.source)
         source = w.t("source.runs", n=int(match[1])) if match else w.said(e.fitted.source)
         bounds_ = {"low": low, "high": high, "hours_low": hours[0], "hours_high": hours[1]}

@@ -17,7 +17,7 @@ from kiban.plan.model import counts
 from kiban.plan.model.shape import ModelShape
 from kiban.plan.planfile import PlanFile
 from kiban.plan.quantity import Quantity
-from kiban.plan.training.workload import Workload
+from kiban.plan.training.workload import Workload, default_gradient_bytes, default_optimizer_bytes
 
 DEFAULT_RANK = 16  # as in PEFT's examples
 ATTENTION = "attention"
@@ -165,6 +165,7 @@ def plan_workload(plan: PlanFile, shape: ModelShape) -> Workload:
         BadInput: adapters that do not fit the model.
     """
     training = plan.training
+    precision, optimizer = training.precision, training.optimizer_bytes_per_parameter
     adapters = plan_adapters(plan, shape)
     if adapters is not None:
         shape = shape.model_copy(update={"mtp_layers": 0})
@@ -172,8 +173,8 @@ def plan_workload(plan: PlanFile, shape: ModelShape) -> Workload:
         shape=shape,
         seq_len_tokens=training.seq_len_tokens,
         precision=training.precision,
-        optimizer_bytes=training.optimizer_bytes_per_parameter,
-        gradient_bytes=training.gradient_bytes_per_parameter,
+        optimizer_bytes=default_optimizer_bytes(precision) if optimizer is None else optimizer,
+        gradient_bytes=training.gradient_bytes_per_parameter or default_gradient_bytes(precision),
         trainable=adapters.parameters / counts.count_parameters(shape).total if adapters else 1.0,
         adapter_elements_per_token=adapters.elements_per_token if adapters else 0.0,
     )

@@ -38,15 +38,28 @@ class Network:
         """All-gather or reduce-scatter of `size_bytes` (the whole, not a shard) over `ranks` ranks `stride` apart.
 
         Ranks that share a domain each have a link of their own to the network, so a group with r ranks per domain
-        moves r times a link's rate between domains, up to the domain's own rate.
+        moves r times a link's rate between domains, up to the domain's own rate. Latency is that of a tree.
         """
+        local, seconds = self._gathered(size_bytes, ranks, stride)
+        hops_out = np.log2(np.maximum(ranks / local, 1))
+        return np.where(ranks > 1, seconds + self._inside(local) + hops_out * self.out_latency_s, 0.0)
+
+    def ring_seconds(self, size_bytes: Array, ranks: Array, stride: Array, pieces: Array) -> Array:
+        """The same in `pieces` messages, each around a ring of the domains: how sharded parameters travel."""
+        local, seconds = self._gathered(size_bytes, ranks, stride)
+        hops_out = np.maximum(ranks / local, 1) - 1
+        latency = pieces * (self._inside(local) + hops_out * self.out_latency_s)
+        return np.where(ranks > 1, seconds + latency, 0.0)
+
+    def _gathered(self, size_bytes: Array, ranks: Array, stride: Array) -> tuple[Array, Array]:
+        """Ranks per domain, and seconds without latency."""
         local = np.clip(self.domain // np.maximum(stride, 1), 1, ranks)
-        inside = local >= ranks
-        rate = np.where(inside, self.up_rate, np.minimum(self.up_rate, self.out_rate * local))
-        hops_in = np.log2(np.maximum(local, 1))
-        hops_out = np.where(inside, 0, np.log2(np.maximum(ranks / local, 1)))
-        latency = hops_in * self.up_latency_s + hops_out * self.out_latency_s
-        return np.where(ranks > 1, size_bytes * (ranks - 1) / np.maximum(ranks, 1) / rate + latency, 0.0)
+        rate = np.where(local >= ranks, self.up_rate, np.minimum(self.up_rate, self.out_rate * local))
+        return local, size_bytes * (ranks - 1) / np.maximum(ranks, 1) / rate
+
+    def _inside(self, local: Array) -> Array:
+        latency: Array = np.log2(np.maximum(local, 1)) * self.up_latency_s
+        return latency
 
     def exchange_seconds(self, size_bytes: Array, ranks: Array, stride: Array, copies: Array) -> Array:
         """All-to-all in which each rank sends `size_bytes` to `ranks` ranks, each item in `copies` copies.

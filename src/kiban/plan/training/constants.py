@@ -27,13 +27,18 @@ class Constants(StrictModel):
     attention_relative_efficiency: Share = Field(description="of fused attention on long sequences over large products")
     attention_ramp_tokens: Positive = Field(description="sequence length at which half of that is reached")
     attention_backward_ratio: Positive = Field(description="attention's backward over forward operations")
+    elementwise_backward_ratio: Positive = Field(description="elementwise kernels' backward over forward bytes")
+    selective_elementwise_share: Share = Field(
+        description="of the forward elementwise work, redone by selective recomputation"
+    )
     memory_efficiency: Share = Field(description="of the memory's peak rate in elementwise kernels")
     scale_up_efficiency: Share = Field(description="of the peak rate inside the fast domain")
     scale_out_efficiency: Share = Field(description="of the network's peak rate")
     tensor_parallel_overlap: Share = Field(description="share of tensor-parallel traffic hidden behind products")
     expert_parallel_overlap: Share = Field(description="share of the all-to-all hidden behind products")
     pipeline_overlap: Share = Field(description="share of transfers between stages hidden in steady state")
-    data_parallel_overlap: Share = Field(description="share of a backward pass that can hide gradient traffic")
+    data_parallel_overlap: Share = Field(description="share of a micro-batch's passes that can hide gradient traffic")
+    exposed_floor: Share = Field(description="share of ring and gradient traffic that sticks out at the least")
     host_seconds_per_layer: Positive = Field(description="to launch a layer's forward kernels")
     host_seconds_per_moe_layer: Positive = Field(
         description="the same with routing, permutation and its synchronisation"

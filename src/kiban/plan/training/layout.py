@@ -220,7 +220,9 @@ def _block(
     experts = _expert_spreads(shape, tp, dp * cp, fixed, rejected)
     recomputes = [RECOMPUTE.index(each) for each in _allowed(fixed, "recompute", RECOMPUTE)]
     if not pipelines:
-        rejected["too few layers for the pipeline stages asked for"] += 1
+        rejected["the pipeline schedule or stages per rank asked for do not go with PP and the layers"] += 1
+    if not shardings:
+        rejected[f"the sharding asked for does not divide {dp * cp} data ranks"] += 1
     if not pipelines or not shardings or not experts:
         return None
     axes = (range(len(micro)), range(len(pipelines)), recomputes, range(len(shardings)), range(len(experts)))
@@ -238,12 +240,12 @@ def _block(
     # An interleaved schedule deals micro-batches in groups of as many as there are stages.
     runs = (vpp == 1) | (microbatches % pp == 0)
     if not runs.all():
-        rejected["an interleaved pipeline needs micro-batches in multiples of PP"] += int((~runs).sum())
+        rejected["an interleaved pipeline needs micro-batches in multiples of PP"] += 1
     return table.take(runs)
 
 
 def _microbatches(batch: Batch, dp: int, micro_batch: int) -> int:
-    """Micro-batches per step; 0 where they do not divide the batch. A batch that is not exact is rounded up to one."""
+    """Micro-batches per step; 0 where they do not divide the batch. One that is not exact is rounded to the nearest."""
     per_rank = dp * micro_batch
     if batch.exact:
         return batch.sequences // per_rank if batch.sequences % per_rank == 0 else 0
@@ -272,6 +274,8 @@ def _pipelines(shape: ModelShape, pp: int, fixed: Fixed) -> list[tuple[int, int]
 def _shardings(ranks: int, local_ranks: int, fixed: Fixed) -> list[tuple[int, int]]:
     """(ZeRO stage, ranks of one sharded copy)"""
     if ranks == 1:
+        if 1 not in fixed.get("shard", (1,)):
+            return []
         return [(0, 1)] if 0 in fixed.get("zero", (0,)) else [(fixed["zero"][0], 1)]
     found = [(zero, ranks) for zero in (0, 1, 2, 3)]
     found += [(3, shard) for shard in (local_ranks, 4 * local_ranks, 8 * local_ranks) if 1 < shard < ranks]

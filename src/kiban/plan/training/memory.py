@@ -9,11 +9,13 @@ holds the logits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from kiban.plan.model import counts
-from kiban.plan.training.layout import Array, LayoutTable
+from kiban.plan.training.constants import constants
+from kiban.plan.training.layout import SCHEDULES, Array, LayoutTable
 from kiban.plan.training.workload import Workload
 
 CATEGORIES = ("weights", "gradients", "optimizer", "activations", "expert_buffers", "temporary", "framework")
@@ -24,8 +26,6 @@ FRAMEWORK_BYTES = 3.0e9
 FRAGMENTATION = 0.04
 # Share of the memory that can be filled before allocations fail or are retried.
 USABLE_SHARE = 0.96
-# The busiest expert's tokens over the mean, with balanced routing.
-EXPERT_IMBALANCE = 1.2
 NONE, SELECTIVE, MLP, FULL = range(4)  # indices into layout.RECOMPUTE
 
 
@@ -66,30 +66,43 @@ class LocalParameters:
         return self.dense + self.expert
 
 
-def stage_layers(work: Workload, table: LayoutTable) -> Array:
-    """Layers of the fullest pipeline stage."""
+def stage_layers(work: Workload, table: LayoutTable) -> tuple[Array, Array]:
+    """Layers of every pipeline stage but the last, and of the last, which takes what is left."""
     layers = work.shape.num_hidden_layers
-    return np.ceil(layers / table.pp)
+    each = np.ceil(layers / table.pp)
+    return each, np.maximum(layers - (table.pp - 1) * each, 0)
 
 
 def local_parameters(work: Workload, table: LayoutTable) -> LocalParameters:
-    """Tensor parallelism splits matrices; experts are spread over EP and split by expert-TP."""
+    """Tensor parallelism splits matrices; experts are spread over EP and split by expert-TP.
+
+    The first stage holds the embedding, the last the output matrix and what predicts further tokens; the larger counts.
+    """
     shape = work.shape
     count = counts.count_parameters(shape)
     layers = shape.num_hidden_layers
-    share = stage_layers(work, table) / layers
-    in_layers = count.attention + count.feed_forward + count.shared_experts + count.router + count.norms
-    ends = np.where(table.pp == 1, count.embedding + count.head, max(count.embedding, count.head))
+    each, last = stage_layers(work, table)
+    alone = table.pp == 1
+    per_layer = (count.attention + count.feed_forward + count.shared_experts + count.router + count.norms) / layers
+    per_sparse = count.routed_experts / max(shape.moe_layers, 1)
     extra = counts.mtp_parameters(shape)
     extra_experts = shape.mtp_layers * shape.num_experts * counts.expert_parameters(shape)
-    ends = ends + np.where(table.pp == 1, extra - extra_experts, 0)
-    dense = (in_layers * share + ends) / table.tp
-    experts = (count.routed_experts * share + np.where(table.pp == 1, extra_experts, 0)) / (table.ep * table.etp)
+    ends = count.head + extra - extra_experts
+    first_dense = per_layer * each + count.embedding + np.where(alone, ends, 0)
+    dense = np.maximum(first_dense, per_layer * last + ends) / table.tp
+    # The fullest stage may hold none but sparse layers.
+    sparse = np.minimum(each, shape.moe_layers) * per_sparse + np.where(alone, extra_experts, 0)
+    last_sparse = np.minimum(last, shape.moe_layers) * per_sparse + extra_experts
+    spread = table.ep * table.etp
     data_ranks = table.dp * table.cp
-    layer = in_layers / layers / table.tp + count.routed_experts / layers / (table.ep * table.etp)
-    largest = max(count.embedding, count.head) / table.tp
-    expert_ranks = data_ranks * table.tp / (table.ep * table.etp)
-    return LocalParameters(dense, experts, data_ranks, expert_ranks, layer, largest)
+    return LocalParameters(
+        dense=dense,
+        expert=np.maximum(sparse, last_sparse) / spread,
+        dense_ranks=data_ranks,
+        expert_ranks=data_ranks * table.tp / spread,
+        layer=per_layer / table.tp + per_sparse / spread,
+        table=max(count.embedding, count.head) / table.tp,
+    )
 
 
 def predict_memory(work: Workload, table: LayoutTable) -> MemoryTable:
@@ -137,15 +150,18 @@ def _activations(work: Workload, table: LayoutTable) -> tuple[Array, Array, Arra
     # latent attention, the up-projections.
     base = 2 * hidden * element  # the two residual inputs
     norms = 2 * hidden * kept_input
-    heads = (queries + keys) * element + values * kept_input + (compressed * element if shape.is_latent else 0)
+    # Attention's output is kept as it is for attention, and where it differs, as its projection multiplied it.
+    attended = element + kept_input if work.is_narrow else element
+    heads = (queries + keys) * element + values * attended + (compressed * element if shape.is_latent else 0)
     rebuilt = (queries + keys) * element if shape.is_latent else 0
 
-    def feed_forward(width: float) -> tuple[float, float]:
+    def feed_forward(width: float | Array) -> tuple[Any, Any]:
         """Kept, and the part of it that selective recomputation gives back."""
         return width * (inward * element + kept_input), width * kept_input
 
     moe_share = shape.moe_layers / shape.num_hidden_layers
-    routed = shape.num_experts_per_tok * EXPERT_IMBALANCE
+    imbalance = np.where(table.ep > 1, constants().expert_imbalance, 1.0)
+    routed = shape.num_experts_per_tok * imbalance
     dense_kept, dense_back = feed_forward(shape.intermediate_size or 0)
     shared_kept, shared_back = feed_forward(shape.shared_expert_intermediate_size)
     routed_kept, routed_back = feed_forward(routed * (shape.moe_intermediate_size or 0))
@@ -163,15 +179,18 @@ def _activations(work: Workload, table: LayoutTable) -> tuple[Array, Array, Arra
     only_inputs = moe_share * routed * hidden * kept_input * table.etp
     buffers_per_layer = np.select([is_full, is_mlp], [np.zeros(len(table)), only_inputs], dispatched)
 
-    layers = stage_layers(work, table)
-    in_flight = _in_flight(table)
-    logits = tokens * shape.vocab_size / table.tp * (element + 4)  # 16-bit logits and their float32 gradient
-    last_stage_first = layers * per_layer * local_tokens  # one micro-batch in flight on the last stage
-    first = layers * per_layer * local_tokens * in_flight
-    activations = np.where(table.pp == 1, first + logits, np.maximum(first, last_stage_first + logits))
-    buffers = layers * buffers_per_layer * local_tokens * in_flight
+    each, last = stage_layers(work, table)
+    in_flight, in_flight_last = _in_flight(table)
+    # 16-bit logits and their float32 gradient, of every token predicted; one micro-batch is there at a time.
+    logits = (1 + shape.mtp_layers) * tokens * shape.vocab_size / table.tp * (element + 4)
+    alone = table.pp == 1
+    layers_first = each + np.where(alone, shape.mtp_layers, 0)
+    first = layers_first * per_layer * local_tokens * in_flight + np.where(alone, logits, 0)
+    at_last = (last + shape.mtp_layers) * per_layer * local_tokens * in_flight_last + logits
+    activations = np.maximum(first, at_last)
+    buffers = layers_first * buffers_per_layer * local_tokens * in_flight
     # The layer at work: what it rebuilds, or its widest gradients.
-    widest = max(dense_kept, shared_kept + routed_kept, heads)
+    widest = np.maximum(max(dense_kept, heads), shared_kept + routed_kept)
     working = local_tokens * (widest + 2 * hidden * element)
     again = np.select(
         [is_full, is_mlp, is_selective],
@@ -182,12 +201,15 @@ def _activations(work: Workload, table: LayoutTable) -> tuple[Array, Array, Arra
     return activations, buffers, working
 
 
-def _in_flight(table: LayoutTable) -> Array:
-    """Micro-batches whose activations the first stage holds at once, in whole-stage units.
+def _in_flight(table: LayoutTable) -> tuple[Array, Array]:
+    """Micro-batches whose activations the first and the last stage hold at once, in whole-stage units.
 
-    1F1B holds one per stage (Narayanan et al., 2021); interleaving with v stages per rank adds (p - 1) / (p v) of
-    that; the zero-bubble schedule ZB-H1 holds what 1F1B does (Qi et al., 2024).
+    1F1B holds one per stage from there on (Narayanan et al., 2021); interleaving with v stages per rank (p - 1) / v
+    more on the first and p - 1 - (p - 1) / v more on the last (Korthikanti et al., 2022); the zero-bubble schedule
+    ZB-H1 holds on every stage what 1F1B does on the first (Qi et al., 2024).
     """
-    interleaved = np.where(table.vpp > 1, 1 + (table.pp - 1) / (table.pp * table.vpp), 1.0)
-    held: Array = np.minimum(table.pp * interleaved, table.microbatches)
-    return held
+    deep, split = table.pp - 1, table.vpp > 1
+    first = table.pp + np.where(split, deep / table.vpp, 0.0)
+    zero_bubble = table.schedule == SCHEDULES.index("zero-bubble")
+    last = np.select([split, zero_bubble], [table.pp - deep / table.vpp, table.pp.astype(float)], 1.0)
+    return np.minimum(first, table.microbatches), np.minimum(last, table.microbatches)

@@ -151,6 +151,7 @@ def search_layouts(
             _note_misfits(state, table, total, usable)
         if not len(fits):
             continue
+        before = state.fitting
         state.fitting += len(fits)
         kept = table.take(fits)
         steps = predict_step(work, machine, kept)
@@ -164,7 +165,7 @@ def search_layouts(
 
         for at in np.argsort(rate, kind="stable")[:keep]:
             # Among equals the one found first stays: simpler layouts come first.
-            entry = (-float(rate[at]), -state.fitting - int(at))
+            entry = (-float(rate[at]), -before - int(at))
             if len(state.top) < keep:
                 heapq.heappush(state.top, (*entry, candidate(int(at))))
             elif entry > state.top[0][:2]:
@@ -177,15 +178,9 @@ def search_layouts(
     return SearchResult(best, alternatives, state.examined, state.fitting, rejected, usable, least)
 
 
-def _values(table: LayoutTable, dimension: str) -> Array:
-    """An interleaved pipeline counts as one schedule whatever its depth."""
-    column: Array = getattr(table, dimension)
-    return column
-
-
 def _note_misfits(state: _State, table: LayoutTable, total: Array, usable: int) -> None:
     for dimension in DIMENSIONS:
-        column = _values(table, dimension)
+        column: Array = getattr(table, dimension)
         for value in np.unique(column):
             at = np.flatnonzero(column == value)
             smallest = int(at[np.argmin(total[at])])
@@ -196,7 +191,7 @@ def _note_misfits(state: _State, table: LayoutTable, total: Array, usable: int) 
 
 def _note_fits(state: _State, kept: LayoutTable, rate: Array, candidate: Any) -> None:
     for dimension in DIMENSIONS:
-        column = _values(kept, dimension)
+        column: Array = getattr(kept, dimension)
         for value in np.unique(column):
             at = np.flatnonzero(column == value)
             fastest = int(at[np.argmin(rate[at])])
@@ -235,8 +230,10 @@ def _why(loser: Candidate, winner: Candidate) -> str:
     return f"{PART_WORDS[worst]} +{share:.1%} of a step"
 
 
-def smallest_cluster(work: Workload, machine: Machine, batch: Batch, limit: int = 2**18) -> tuple[int, Layout] | None:
-    """The fewest GPUs, in whole nodes, on which some layout fits; None up to `limit`."""
+def smallest_cluster(
+    work: Workload, machine: Machine, batch: Batch, fixed: Fixed | None = None, limit: int = 2**18
+) -> tuple[int, Layout] | None:
+    """The fewest GPUs, in whole nodes, on which some layout with what is fixed fits; None up to `limit`."""
     node = max(machine.accelerator.gpus_per_node, 1)
     sizes = sorted({1, *(n for n in (1, 2, 4) if n < node)} | {node * k for k in _counts(limit // node)})
     flexible = Batch(batch.sequences, exact=False)
@@ -244,11 +241,11 @@ def smallest_cluster(work: Workload, machine: Machine, batch: Batch, limit: int 
     # More GPUs never need more memory each, so halving finds the first that fits, within the sizes tried.
     while low < high:
         middle = (low + high) // 2
-        if _fits(work, machine, sizes[middle], flexible):
+        if _fits(work, machine, sizes[middle], flexible, fixed or {}):
             high = middle
         else:
             low = middle + 1
-    layout = _fits(work, machine, sizes[low], flexible)
+    layout = _fits(work, machine, sizes[low], flexible, fixed or {})
     return (sizes[low], layout) if layout else None
 
 
@@ -258,10 +255,10 @@ def _counts(limit: int) -> list[int]:
     return sorted(n for n in {*powers, *(p + p // 2 for p in powers if p > 1)} if n <= limit)
 
 
-def _fits(work: Workload, machine: Machine, gpus: int, batch: Batch) -> Layout | None:
+def _fits(work: Workload, machine: Machine, gpus: int, batch: Batch, fixed: Fixed) -> Layout | None:
     usable = machine.accelerator.memory_bytes * USABLE_SHARE
     best: tuple[float, Layout] | None = None
-    tables = enumerate_layouts(work.shape, machine.accelerator, gpus, work.seq_len_tokens, batch, {}, Counter())
+    tables = enumerate_layouts(work.shape, machine.accelerator, gpus, work.seq_len_tokens, batch, fixed, Counter())
     for table in tables:
         total = predict_memory(work, table).total
         at = int(np.argmin(total))
@@ -270,7 +267,9 @@ def _fits(work: Workload, machine: Machine, gpus: int, batch: Batch) -> Layout |
     return best[1] if best and best[0] <= usable else None
 
 
-def require_layout(result: SearchResult, work: Workload, machine: Machine, gpus: int, batch: Batch) -> Candidate:
+def require_layout(
+    result: SearchResult, work: Workload, machine: Machine, gpus: int, batch: Batch, fixed: Fixed | None = None
+) -> Candidate:
     """The best layout found.
 
     Raises:
@@ -283,11 +282,11 @@ def require_layout(result: SearchResult, work: Workload, machine: Machine, gpus:
         reasons = "; ".join(reason for reason, _ in result.rejected.most_common(3))
         raise BadInput(f"no layout of this model divides over {gpus:,} x {name}: {reasons}", where="cluster.gpus")
     needed, layout = result.least_memory
-    found = smallest_cluster(work, machine, batch)
+    found = smallest_cluster(work, machine, batch, fixed)
     hint = (
         f"the smallest cluster that works is {found[0]:,} x {name} ({found[1].describe()})"
         if found
-        else f"no number of {name} holds it"
+        else f"no number of {name} holds it{' with this layout' if fixed else ''}"
     )
     raise BadInput(
         f"the model does not fit {gpus:,} x {name}: {format_bytes(needed)} per GPU at least ({layout.describe()}), "

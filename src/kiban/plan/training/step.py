@@ -93,20 +93,16 @@ def predict_step(work: Workload, machine: Machine, table: LayoutTable) -> StepTa
     """Seconds per optimizer step and where they go."""
     layer = _Layer(work, machine, table)
     c = machine.constants
-    layers = stage_layers(work, table)
+    each, last = stage_layers(work, table)
     microbatches = table.microbatches.astype(float)
     head = layer.head()
     forward, backward = layer.forward, layer.backward
     rebuilt = layer.recomputation
-    # The slowest stage: whole layers per stage, the output matrix on the last one, which may hold fewer of them.
+    # The slowest stage: the others' layers, or the last one's with the output matrix.
     per_layer = forward + backward + rebuilt
     extra = head / per_layer
     shape = work.shape
-    last = np.maximum(shape.num_hidden_layers - (table.pp - 1) * layers, 0)
-    slowest = np.where(table.pp == 1, shape.num_hidden_layers + extra, np.maximum(layers, last + extra))
-    # One more layer on the other stages can relieve a last stage that a large vocabulary makes slow.
-    relieved = np.maximum(layers + 1, np.maximum(shape.num_hidden_layers - (table.pp - 1) * (layers + 1), 0) + extra)
-    slowest = np.where(table.pp == 1, slowest, np.minimum(slowest, relieved))
+    slowest = np.where(table.pp == 1, each + extra, np.maximum(each, last + extra))
     mean = (shape.num_hidden_layers + extra) / table.pp  # layers' worth of work per stage
     waiting = microbatches * (slowest - mean) * per_layer
     stage_seconds = slowest * per_layer
@@ -156,7 +152,7 @@ class _Layer:
         attention_f = self._attention_forward()
         attention_b = attention_f * self.c.attention_backward_ratio
         elementwise_f = self._elementwise_forward()
-        elementwise_b = 1.5 * elementwise_f
+        elementwise_b = self.c.elementwise_backward_ratio * elementwise_f
         traffic_f, traffic_b = self._tensor_parallel()
         ring_f, ring_b = self._context_parallel(attention_f, attention_b)
         experts_f, experts_b, imbalance_f, imbalance_b = self._experts()
@@ -178,7 +174,7 @@ class _Layer:
         self.host = host_f + host_b
         self.forward = busy_f + traffic_f + ring_f + exchange_f + imbalance_f + host_f
         self.backward = busy_b + traffic_b + ring_b + exchange_b + imbalance_b + host_b
-        partial = elementwise_f * 0.6 + (self._latent_up() if shape.is_latent else 0.0)
+        partial = elementwise_f * self.c.selective_elementwise_share + (self._latent_up() if shape.is_latent else 0.0)
         feed_forward = partial + self._dense_feed_forward() + experts_f + imbalance_f
         self.recomputation = np.select(
             [table.recompute == FULL, table.recompute == MLP, table.recompute == SELECTIVE],
@@ -303,13 +299,14 @@ class _Layer:
     def _tensor_parallel(self) -> tuple[Array, Array]:
         """With sequence parallelism: a gather before and a scatter after attention and the feed-forward network.
 
-        The backward pass gathers once more for the gradients of the weights (Korthikanti et al., 2022). Routed
-        experts without expert-TP need none of it.
+        The backward pass gathers once more for the gradients of the weights (Korthikanti et al., 2022). Of a sparse
+        layer's feed-forward network only shared experts need it; what expert-TP moves is counted with the experts.
         """
         table, work = self.table, self.work
         size = self.tokens * work.shape.hidden_size * work.element_bytes
         one = self.machine.network.gather_seconds(size, table.tp, np.ones_like(table.tp))
-        blocks = 1 + (1 - self.moe_share) + self.moe_share * (table.etp > 1)
+        shared = self.moe_share if work.shape.shared_expert_intermediate_size else 0.0
+        blocks = 1 + (1 - self.moe_share) + shared
         exposed = 1 - self.c.tensor_parallel_overlap
         return 2 * blocks * one * exposed, 3 * blocks * one * exposed
 
@@ -320,7 +317,8 @@ class _Layer:
         size = self.tokens * np.maximum(kv_heads / table.tp, 1.0) * (shape.qk_dim + shape.v_dim) * work.element_bytes
         ring = (table.cp - 1) * self.machine.network.send_seconds(size, table.tp * table.cp - 1)
         ring = np.where(table.cp > 1, ring, 0.0)
-        return np.maximum(ring - attention_f, 0.1 * ring), np.maximum(2 * ring - attention_b, 0.2 * ring)
+        floor = self.c.exposed_floor
+        return np.maximum(ring - attention_f, floor * ring), np.maximum(2 * ring - attention_b, 2 * floor * ring)
 
     def _experts(self) -> tuple[Array, Array, Array, Array]:
         """Grouped products of the routed experts, forward and backward, and what the busiest rank adds to each."""
@@ -342,7 +340,7 @@ class _Layer:
         return forward, backward, over * forward, over * backward
 
     def _expert_parallel(self, beside_f: Array, beside_b: Array) -> tuple[Array, Array]:
-        """Tokens to their experts and back. Half of the traffic at most hides behind the same pass's products."""
+        """Tokens to their experts and back; a share hides behind the same pass's products, as far as they last."""
         shape, table, work = self.work.shape, self.table, self.work
         if not shape.moe_layers:
             return np.zeros(len(table)), np.zeros(len(table))
@@ -353,9 +351,9 @@ class _Layer:
         there = network.exchange_seconds(item * (1 if work.is_narrow else work.element_bytes), ranks, stride, copies)
         back = network.exchange_seconds(item * work.element_bytes, ranks, stride, copies)
         forward, backward = self.moe_share * (there + back), self.moe_share * 2 * back
-        gathered = (
-            self.moe_share * 2 * network.gather_seconds(item * work.element_bytes, table.etp, np.ones_like(stride))
-        )
+        # Expert-TP gathers the tokens of all its ranks and scatters their sums.
+        group = item * work.element_bytes * table.etp
+        gathered = self.moe_share * 2 * network.gather_seconds(group, table.etp, np.ones_like(stride))
 
         def exposed(traffic: Array, beside: Array) -> Array:
             hidden = np.minimum(self.c.expert_parallel_overlap * traffic, beside)
@@ -371,7 +369,7 @@ class _Layer:
         products = self.product(self.tokens, columns, hidden, wide=True) + self._both(
             self.tokens, columns, hidden, wide=True
         )
-        softmax = self.tokens * columns * 4 * 4 / self.machine.memory_rate
+        softmax = self.tokens * columns * 4 * 4 / self.machine.memory_rate  # float32 logits pass four times
         one = products + softmax
         per_layer = self.forward + self.backward + self.recomputation
         whole: Array = one * (1 + shape.mtp_layers) + shape.mtp_layers * per_layer
@@ -395,14 +393,15 @@ def _data_parallel(work: Workload, machine: Machine, table: LayoutTable, stage_s
     """
     network, c = machine.network, machine.constants
     local = local_parameters(work, table)
+    each, _ = stage_layers(work, table)  # a layer's parameters travel together
     grad, element = work.gradient_bytes * work.trainable, work.element_bytes
     stride = table.tp
     shard, zero = table.shard, table.zero
     expert_stride = np.maximum(table.ep * table.etp, 1)
 
     def moved(per_parameter: Array, ranks: Array, expert_ranks: Array) -> Array:
-        dense = network.gather_seconds(local.dense * per_parameter, ranks, stride)
-        experts = network.gather_seconds(local.expert * per_parameter, expert_ranks, expert_stride)
+        dense = network.ring_seconds(local.dense * per_parameter, ranks, stride, each)
+        experts = network.ring_seconds(local.expert * per_parameter, expert_ranks, expert_stride, each)
         return dense + np.where(local.expert > 0, experts, 0.0)
 
     ones = np.ones(len(table))
@@ -413,18 +412,21 @@ def _data_parallel(work: Workload, machine: Machine, table: LayoutTable, stage_s
     scatter = moved(ones * grad, within, within_experts)
     gather = moved(ones * element, within, within_experts)
     # HSDP: each shard's gradient is reduced over its copies once per step.
-    copies = np.where(
-        shard < everyone, network.gather_seconds(2 * local.total * grad / shard, everyone / shard, stride * shard), 0.0
+    dense_copies = network.gather_seconds(2 * grad * local.dense / within, everyone / within, stride * within)
+    expert_copies = network.gather_seconds(
+        2 * grad * local.expert / within_experts, experts / within_experts, expert_stride * within_experts
     )
+    copies = dense_copies + np.where(local.expert > 0, expert_copies, 0.0)
     microbatches = table.microbatches.astype(float)
 
     def exposed(traffic: Array, beside: Array) -> Array:
-        return np.maximum(traffic - c.data_parallel_overlap * beside, (1 - c.data_parallel_overlap) * 0.25 * traffic)
+        return np.maximum(traffic - c.data_parallel_overlap * beside, c.exposed_floor * traffic)
 
     step_once = exposed(once, stage_seconds)
     every = np.select([zero == 2, zero == 3], [scatter, scatter + 2 * gather])
     per_microbatch = microbatches * exposed(every, stage_seconds)
-    weights_back = np.where(zero == 2, exposed(moved(ones * element, everyone, experts), stage_seconds / 3), 0.0)
+    updated = moved(ones * element * work.trainable, everyone, experts)
+    weights_back = np.where(zero == 2, exposed(updated, stage_seconds / 3), 0.0)
     alone = (everyone <= 1) & (experts <= 1)
     return np.where(
         alone, 0.0, np.where(zero <= 1, step_once, per_microbatch + weights_back + exposed(copies, stage_seconds))

@@ -12,6 +12,16 @@ Precision = Literal["fp32", "fp16", "bf16", "fp8", "fp4"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "fp8", "fp4")
 
 
+def default_optimizer_bytes(precision: str) -> int:
+    """Adam's two moments in float32, and a float32 master weight where the weights in use have fewer bits."""
+    return 8 if precision == "fp32" else 12
+
+
+def default_gradient_bytes(precision: str) -> int:
+    """Gradients are summed in float32, but in 16 bits by the published recipes that multiply in fewer."""
+    return 2 if precision in ("fp8", "fp4") else 4
+
+
 @dataclass(frozen=True)
 class Workload:
     """One training step's work.
