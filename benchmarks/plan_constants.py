@@ -39,7 +39,7 @@ RANGES: dict[str, tuple[float, ...]] = {
     "host_seconds_per_moe_layer": (6e-4, 8e-4, 1e-3, 1.2e-3),
     "host_seconds_per_step": (0.02, 0.05),
     "expert_imbalance": (1.05, 1.1, 1.15, 1.2),
-    "straggler_per_doubling": (0.004, 0.005, 0.006, 0.008),
+    "straggler_per_doubling": (0.004, 0.006, 0.008, 0.01),
     "zero_bubble_residue": (0.34, 0.5),
 }
 FOLDS = 5

@@ -12,7 +12,8 @@ import os
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,11 +31,15 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 Loc = tuple[int | str, ...]
 M = TypeVar("M", bound=BaseModel)
 
+# Far above any configuration; aliases of aliases reach it with a few lines.
+MOST_NODES = 100_000
+TOO_DEEP = "nested too deeply"
+
 
 class StrictModel(BaseModel):
-    """Base of every configuration model: unknown keys are errors, values are not silently converted."""
+    """Base of every configuration model: unknown keys are errors, values are finite and not silently converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @dataclass
@@ -44,6 +49,7 @@ class Origins:
     path: Path | None = None
     lines: dict[Loc, int] = field(default_factory=dict)
     overrides: dict[Loc, str] = field(default_factory=dict)
+    nodes: int = 0  # read so far, aliases each time that they stand for something
 
     def of(self, loc: Loc) -> str:
         """The place of `loc` or of its nearest parent: `recipe.yaml:12` or `--set a.b=c`."""
@@ -77,21 +83,53 @@ def load_model(path: Path, model: type[M], overrides: Sequence[str] = ()) -> tup
         raise BadInput(f"not valid YAML: {problem}", where=f"{path}:{line}") from None
     except YAMLError as error:
         raise BadInput(f"not valid YAML: {error}", where=str(path)) from None
+    except RecursionError:
+        raise BadInput(TOO_DEEP, where=str(path)) from None
     if not isinstance(tree, CommentedMap):
         raise BadInput("expected a mapping of keys to values", where=f"{path}:1")
     origins = Origins(path=path)
-    data = _plain(tree, (), origins)
+    try:
+        data = _plain(tree, (), origins)
+    except RecursionError:  # an alias may also stand inside what it stands for
+        raise BadInput(TOO_DEEP, where=str(path)) from None
     for override in overrides:
         _apply_override(data, override, origins)
     try:
         # As JSON, strict validation takes a list where a model wants a tuple, and nothing else it should not.
         return model.model_validate_json(json.dumps(data)), origins
+    except RecursionError:
+        raise BadInput(TOO_DEEP, where=str(path)) from None
     except ValidationError as error:
         raise _explain(error, model, origins) from None
 
 
+@contextmanager
+def blamed(options: Mapping[str, str], otherwise: str) -> Iterator[None]:
+    """Turn the ValidationError of a model built from options into bad input that names the option.
+
+    Args:
+        options: the option that each field's value was given with.
+        otherwise: where the values of other fields are from.
+
+    Raises:
+        BadInput: the first problem of a ValidationError raised inside.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=True)[0]
+        key = ".".join(map(str, problem["loc"]))
+        option = options.get(str(problem["loc"][0])) if problem["loc"] else None
+        message = _say(problem) if option or not key else f"{key}: {_say(problem)}"
+        raise BadInput(message, where=option or otherwise) from None
+
+
 def _plain(node: Any, loc: Loc, origins: Origins) -> Any:
     """Round-trip YAML nodes as plain Python values, remembering the line of each."""
+    origins.nodes += 1
+    if origins.nodes > MOST_NODES:
+        raise BadInput(f"more than {MOST_NODES:,} values, those that aliases stand for included",
+                       where=origins.of(loc))  # fmt: skip
     if isinstance(node, CommentedMap):
         for key in node:
             if key in node.lc.data:
@@ -130,9 +168,11 @@ def _apply_override(data: dict[str, Any], override: str, origins: Origins) -> No
     if not separator or not key.strip():
         raise BadInput("expected key=value", where=where, hint="for example --set training.tokens=2000000")
     try:
-        value = _plain(YAML(typ="rt").load(text), (), Origins()) if text else ""
+        value = _plain(YAML(typ="rt").load(text), (), Origins(overrides={(): override})) if text else ""
     except YAMLError:
         value = text
+    except RecursionError:
+        raise BadInput(TOO_DEEP, where=where) from None
     parts: list[int | str] = [int(part) if part.isdigit() else part for part in key.strip().split(".")]
     target: Any = data
     for part, following in zip(parts, [*parts[1:], None], strict=True):

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from kiban.kit.errors import BadInput
+
 
 def canonical_json(value: Any) -> bytes:
     """One byte string per value: sorted keys, no spaces, UTF-8. NaN and infinities are refused."""
@@ -34,8 +36,31 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def check_writable(path: Path, where: str | None = None) -> None:
+    """Refuse what a whole file cannot take the place of: no name, a folder, a device, a pipe.
+
+    Args:
+        where: the option that gave it; default: the path itself.
+
+    Raises:
+        BadInput: as above.
+    """
+    if not path.name:
+        raise BadInput("it names no file", where=where or str(path))
+    # A device or a pipe would not be written to: the new file would be put in its place.
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise BadInput(f"{path} is {what}, and only a file is replaced", where=where)
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Replace `path` so that any reader, and any crash, sees the old bytes or the new, never a part."""
+    """Replace `path` so that any reader, and any crash, sees the old bytes or the new, never a part.
+
+    Raises:
+        BadInput: `path` names no file, or something that is no regular file.
+        OSError: it cannot be written.
+    """
+    check_writable(path)
     payload = data.encode() if isinstance(data, str) else data
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

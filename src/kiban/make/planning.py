@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from kiban.kit.config import Origins, blamed
 from kiban.kit.errors import BadInput
 from kiban.make.recipe import Recipe, TokenizerConfig, load_recipe
 from kiban.plan.hardware.this_machine import THIS_MACHINE
@@ -22,6 +23,8 @@ from kiban.plan.planfile import (
     load_plan,
 )
 from kiban.plan.serving.load import ServingCluster, ServingLoad, ServingPlan, load_serving_plan
+
+P = TypeVar("P", PlanFile, ServingPlan)
 
 # Options of `kiban plan` and the keys of a plan file that they stand for.
 KEYS = {
@@ -55,13 +58,38 @@ def read_plan(path: Path, overrides: Sequence[str], given: Mapping[str, Any]) ->
         return _of_recipe(recipe, path, given), path.absolute().parent
     if _has_key(path, "serving"):
         raise BadInput("it plans a service, not a training", where=str(path), hint=f"kiban plan serve {path}")
-    plan, _ = load_plan(path, (*overrides, *(_override(name, value) for name, value in given.items())))
-    return plan, path.parent
+    return _load(load_plan, path, overrides, given, KEYS), path.parent
 
 
-def _override(name: str, value: Any) -> str:
-    text = f"{value:.6f} s" if name == "deadline" else value
-    return f"{KEYS[name]}={json.dumps(text, ensure_ascii=False)}"
+def _load(
+    load: Callable[[Path, Sequence[str]], tuple[P, Origins]],
+    path: Path,
+    overrides: Sequence[str],
+    given: Mapping[str, Any],
+    keys: Mapping[str, str],
+) -> P:
+    """A plan file with the options' values in place of its own; what is wrong with one is blamed on the option."""
+    own = {
+        f"{keys[name]}={json.dumps(_timed(name, value), ensure_ascii=False)}": option(name)
+        for name, value in given.items()
+    }
+    try:
+        return load(path, (*overrides, *own))[0]
+    except BadInput as error:
+        typed = own.get((error.where or "").removeprefix("--set "))
+        if typed is None:
+            raise
+        raise BadInput(error.message, where=typed, hint=error.hint) from None
+
+
+def option(name: str) -> str:
+    """As it is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _options(given: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, str]:
+    """The option that each field's value was given with."""
+    return {keys[name].rpartition(".")[2]: option(name) for name in given}
 
 
 def _text(path: Path) -> str:
@@ -92,7 +120,7 @@ def _site(given: Mapping[str, Any]) -> PlanSite:
 
 
 def _of_config(path: Path, overrides: Sequence[str], given: Mapping[str, Any]) -> PlanFile:
-    if missing := [f"--{name}" for name in ("gpu", "gpus", "tokens") if name not in given]:
+    if missing := [option(name) for name in ("gpu", "gpus", "tokens") if name not in given]:
         raise BadInput(
             f"a model's configuration says nothing of the training: {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing",
@@ -106,15 +134,16 @@ def _of_config(path: Path, overrides: Sequence[str], given: Mapping[str, Any]) -
     name = config.resolve().parent.name if config.name == "config.json" else config.stem
     training = {"tokens": given["tokens"], "seq_len_tokens": given.get("seq_len"), "precision": given.get("precision")}
     training["global_batch_sequences"] = given.get("batch")
-    return PlanFile(
-        name=name or "model",
-        model=PlanModel(config=str(config.absolute())),
-        training=PlanTraining.model_validate({key: value for key, value in training.items() if value is not None}),
-        cluster=PlanCluster(gpu=given["gpu"], gpus=given["gpus"]),
-        site=_site(given),
-        budget=_budget(given),
-        sources=(f"the sizes in {config.name}",),
-    )
+    with blamed(_options(given, KEYS), str(path)):
+        return PlanFile(
+            name=name or "model",
+            model=PlanModel(config=str(config.absolute())),
+            training=PlanTraining.model_validate({key: value for key, value in training.items() if value is not None}),
+            cluster=PlanCluster(gpu=given["gpu"], gpus=given["gpus"]),
+            site=_site(given),
+            budget=_budget(given),
+            sources=(f"the sizes in {config.name}",),
+        )
 
 
 def _of_recipe(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> PlanFile:
@@ -139,26 +168,27 @@ def _of_recipe(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> PlanFile
     gpu = given.get("gpu", THIS_MACHINE)
     alone = "gpu" not in given
     micro_batch = training.micro_batch_sequences
-    return PlanFile(
-        name=recipe.name,
-        description=recipe.card.intended_use or "",
-        model=model,
-        training=PlanTraining(
-            tokens=tokens,
-            seq_len_tokens=given.get("seq_len", training.seq_len_tokens),
-            global_batch_sequences=given.get("batch", micro_batch * training.gradient_accumulation_steps),
-            precision=given.get("precision", "fp32" if training.precision == "fp32" else "bf16"),
-            layout=LayoutChoice(micro_batch=micro_batch, recompute="none") if alone else LayoutChoice(),
-        ),
-        cluster=PlanCluster(
-            gpu=gpu, gpus=given.get("gpus", 1), price_yen_per_gpu_hour=recipe.budget.price_yen_per_hour
-        ),
-        site=_site(given),
-        budget=_budget(given) if any(name in given for name in ("budget_yen", "budget_gpu_hours", "deadline"))
-        else PlanBudget.model_construct(yen=recipe.budget.yen, gpu_hours=recipe.budget.gpu_hours,
-                                        duration=recipe.budget.hours and recipe.budget.hours * 3600),
-        sources=(f"the recipe {path.name}",),
-    )  # fmt: skip
+    with blamed(_options(given, KEYS), str(path)):
+        return PlanFile(
+            name=recipe.name,
+            description=recipe.card.intended_use or "",
+            model=model,
+            training=PlanTraining(
+                tokens=tokens,
+                seq_len_tokens=given.get("seq_len", training.seq_len_tokens),
+                global_batch_sequences=given.get("batch", micro_batch * training.gradient_accumulation_steps),
+                precision=given.get("precision", "fp32" if training.precision == "fp32" else "bf16"),
+                layout=LayoutChoice(micro_batch=micro_batch, recompute="none") if alone else LayoutChoice(),
+            ),
+            cluster=PlanCluster(
+                gpu=gpu, gpus=given.get("gpus", 1), price_yen_per_gpu_hour=recipe.budget.price_yen_per_hour
+            ),
+            site=_site(given),
+            budget=_budget(given) if any(name in given for name in ("budget_yen", "budget_gpu_hours", "deadline"))
+            else PlanBudget.model_construct(yen=recipe.budget.yen, gpu_hours=recipe.budget.gpu_hours,
+                                            duration=recipe.budget.hours and recipe.budget.hours * 3600),
+            sources=(f"the recipe {path.name}",),
+        )  # fmt: skip
 
 
 # Options of `kiban plan serve` and the keys of a serving plan that they stand for.
@@ -183,9 +213,15 @@ def read_serving_plan(path: Path, overrides: Sequence[str], given: Mapping[str, 
         BadInput: what cannot be read or is wrong; a model without a GPU or a load.
     """
     if not path.is_dir() and _has_key(path, "serving"):
-        own = (f"{SERVING_KEYS[name]}={json.dumps(_timed(name, value))}" for name, value in given.items())
-        return load_serving_plan(path, (*overrides, *own))[0], path.parent
-    if missing := [f"--{name.replace('_', '-')}" for name in NEEDED_TO_SERVE if name not in given]:
+        return _load(load_serving_plan, path, overrides, given, SERVING_KEYS), path.parent
+    if not path.is_dir() and _has_key(path, "corpus"):
+        raise BadInput(
+            "it is a recipe; a service is planned from a serving plan (YAML with `serving:`), a training plan, "
+            "a transformers config.json or a model folder",
+            where=str(path),
+            hint="once the recipe is made, give its model's folder",
+        )
+    if missing := [option(name) for name in NEEDED_TO_SERVE if name not in given]:
         raise BadInput(
             f"it says nothing of the service: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
             where=str(path),
@@ -195,15 +231,18 @@ def read_serving_plan(path: Path, overrides: Sequence[str], given: Mapping[str, 
         name, model = path.stem, PlanModel(config=str(path.absolute()))
         sources: tuple[str, ...] = (f"the sizes in {path.name}",)
     else:
-        plan, _ = load_plan(path, overrides)
-        name, model, sources = plan.name, plan.model, plan.sources
+        training, _ = load_plan(path, overrides)
+        name, model, sources = training.name, training.model, training.sources
     load = {"requests_per_second": given["rate"]}
     load |= {key: given[key] for key in ("prompt_tokens", "output_tokens")}
     load |= {key: _timed(key, given[key]) for key in ("ttft", "tpot") if key in given}
-    serving = ServingLoad.model_validate(load)
-    cluster = ServingCluster(gpu=given["gpu"])
-    return ServingPlan(name=name, model=model, serving=serving, cluster=cluster, sources=sources), path.parent
+    with blamed(_options(given, SERVING_KEYS), str(path)):
+        serving = ServingLoad.model_validate(load)
+        cluster = ServingCluster(gpu=given["gpu"])
+        plan = ServingPlan(name=name or "model", model=model, serving=serving, cluster=cluster, sources=sources)
+    return plan, path.parent
 
 
 def _timed(name: str, value: Any) -> Any:
-    return f"{value:.6f} s" if name in ("ttft", "tpot") else value
+    """Durations are read with their unit; every digit of them is kept."""
+    return f"{value!r} s" if name in ("deadline", "ttft", "tpot") else value

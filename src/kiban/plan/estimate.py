@@ -169,7 +169,7 @@ class TrainingEstimate:
             "six_n": flops.six_n,
             "with_attention": flops.with_attention,
             "with_causal_attention": flops.with_causal_attention,
-            "hardware": flops.with_attention + again,
+            "hardware": flops.with_causal_attention + again,
         }
         return {convention: rate * count / peak for convention, count in per_token.items()}
 
@@ -198,9 +198,9 @@ class TrainingEstimate:
             "tokens": Quantity(self.tokens, "tokens", ("the plan",)).json(),
             "flops": {
                 **Quantity(
-                    flops.with_attention * self.tokens, "FLOPs", (STRUCTURE, CONVENTIONS["with_attention"])
+                    flops.with_causal_attention * self.tokens, "FLOPs", (STRUCTURE, CONVENTIONS[HEADLINE])
                 ).json(),
-                "convention": CONVENTIONS["with_attention"],
+                "convention": CONVENTIONS[HEADLINE],
                 "by_convention": {
                     name: getattr(flops, name) * self.tokens for name in CONVENTIONS if name != "hardware"
                 },
@@ -252,7 +252,7 @@ class TrainingEstimate:
             "tokens_per_s_per_gpu": self.tokens_per_s_per_gpu.json(),
             "mfu": {
                 **self._mfu().json(),
-                "convention": CONVENTIONS["with_attention"] + PEAK,
+                "convention": CONVENTIONS[HEADLINE] + PEAK,
                 "by_convention": self.mfu,
             },
             "goodput": asdict(self.goodput),
@@ -265,7 +265,7 @@ class TrainingEstimate:
         }
 
     def _mfu(self) -> Quantity:
-        step, value = self.step_seconds, self.mfu["with_attention"]
+        step, value = self.step_seconds, self.mfu[HEADLINE]
         assert step.low is not None
         assert step.high is not None
         low, high = value * step.value / step.high, value * step.value / step.low
@@ -287,8 +287,10 @@ CONVENTIONS: Mapping[str, str] = {
     "six_n": "6 x active parameters, attention not counted (Kaplan et al., 2020)",
     "with_attention": "6 x weights of matrix products + attention over all pairs of tokens (PaLM, 2022, appendix B)",
     "with_causal_attention": "6 x weights of matrix products + attention over the pairs a causal mask lets through",
-    "hardware": "attention over all pairs, and what is recomputed counted again (HFU)",
+    "hardware": "causal pairs, and what is recomputed counted again (HFU)",
 }
+# What the hardware has to do to train, and so never more than its peak, however long the sequences.
+HEADLINE = "with_causal_attention"
 PEAK = "; of the dense 16-bit peak, whatever the precision"
 
 
@@ -338,6 +340,14 @@ def estimate_workload(
         batch, batch_source = Batch(training.global_batch_sequences, exact=True), "the plan"
     else:
         batch, batch_source = batches.default_batch(flops, work.seq_len_tokens), batches.SOURCE
+    if batch.sequences * work.seq_len_tokens > tokens:
+        whole = tokens // work.seq_len_tokens
+        if batch.exact or not whole:
+            raise BadInput(
+                f"a step of {batch.sequences * work.seq_len_tokens:,} tokens is more than the {tokens:,} trained on",
+                where="training.tokens",
+            )
+        batch = Batch(whole, exact=False)
     started = time.perf_counter()
     fixed = training.layout.fixed()
     found = search_layouts(work, machine, cluster.gpus, batch, fixed=fixed, keep=keep, explain=explain)
@@ -387,7 +397,7 @@ def read_cluster(plan: PlanFile, folder: Path) -> Cluster:
     price = here.price(yen) if here else price_of(accelerator, yen)
     mtbf = given.mtbf_gpu_hours
     source = "the plan" if mtbf else MTBF_SOURCE
-    restart = given.restart or RESTART_SECONDS
+    restart = RESTART_SECONDS if given.restart is None else given.restart
     return Cluster(accelerator, given.gpus, price, mtbf or MTBF_GPU_HOURS, source, restart, here)
 
 

@@ -16,7 +16,7 @@ from kiban.plan.model.shape import ModelShape
 from kiban.plan.training.layout import Recompute, Schedule
 from kiban.plan.training.workload import Precision
 
-Positive = Annotated[Tokens, Field(gt=0)]
+Positive = Annotated[Tokens, Field(gt=0, le=10**9)]
 # A thousand times the largest published pretraining corpora; more is a slip of units.
 MOST_TOKENS = 10**17
 
@@ -90,15 +90,21 @@ class PlanCluster(StrictModel):
     gpu: str = Field(description="a name of the catalogue: H100, B200, MI300X …")
     gpus: Annotated[Gpus, Field(gt=0, le=2**20)]
     catalogue: str | None = Field(None, description="a file of further accelerators; relative to the plan")
-    price_yen_per_gpu_hour: Annotated[float, Field(gt=0)] | None = Field(None, description="default: published prices")
-    mtbf_gpu_hours: Annotated[float, Field(gt=0)] | None = Field(None, description="mean hours of one GPU to a failure")
-    restart: Seconds | None = Field(None, description="from a failure to training again: 15 min")
+    price_yen_per_gpu_hour: Annotated[float, Field(gt=0, le=1e7)] | None = Field(
+        None, description="default: published prices"
+    )
+    mtbf_gpu_hours: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        None, description="mean hours of one GPU to a failure"
+    )
+    restart: Annotated[Seconds, Field(ge=0, le=30 * 86400)] | None = Field(
+        None, description="from a failure to training again: 15 min"
+    )
 
 
 class PlanSite(StrictModel):
     area: str = Field("東京", description="supply area: 北海道 … 沖縄, Hokkaido … Okinawa, or a foreign grid")
     pue: Annotated[float, Field(ge=1, le=4)] | None = Field(None, description="facility over IT energy")
-    feed: Watts | None = Field(None, description="power the site can draw: 30 MW")
+    feed: Annotated[Watts, Field(gt=0, le=1e12)] | None = Field(None, description="power the site can draw: 30 MW")
     start_month: Annotated[int, Field(ge=1, le=12)] | None = None
     site: str | None = Field(None, description="a site of the catalogue, for its PUE and water use")
 
@@ -108,7 +114,9 @@ class PlanBudget(StrictModel):
 
     yen: Annotated[Yen, Field(gt=0)] | None = None
     gpu_hours: Annotated[GpuHours, Field(gt=0)] | None = None
-    duration: Annotated[Seconds, Field(gt=0)] | None = Field(None, description="from start to end: 90 days, 3か月")
+    duration: Annotated[Seconds, Field(gt=0, le=1e10)] | None = Field(
+        None, description="from start to end: 90 days, 3か月"
+    )
 
 
 class PlanFile(StrictModel):

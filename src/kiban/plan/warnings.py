@@ -109,7 +109,7 @@ def _sizes(estimate: TrainingEstimate) -> list[PlanWarning]:
 
 def _fits(estimate: TrainingEstimate) -> list[PlanWarning]:
     found = []
-    mfu = estimate.mfu["with_attention"]
+    mfu = estimate.mfu["with_causal_attention"]
     if mfu < LOW_MFU:
         ja = f"MFUが{mfu:.0%}と低い。この規模にGPUが多すぎるか、通信が細い"
         en = f"a model FLOP utilisation of {mfu:.0%} is low: too many GPUs for this model, or too thin a network"

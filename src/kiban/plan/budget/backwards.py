@@ -22,6 +22,7 @@ from kiban.plan.budget.sizing import Marginal, SizeSearch
 from kiban.plan.estimate import (
     Cluster,
     TrainingEstimate,
+    check_precision,
     read_cluster,
 )
 from kiban.plan.model.shape import ModelShape
@@ -174,6 +175,11 @@ def plan_content(plan: PlanFile) -> dict[str, Any]:
     return content
 
 
+# Fewer would not train the smallest model of a laptop; more than a thousand million GPU-hours a year nobody can rent.
+FEWEST_TOKENS = 1_000_000
+MOST_GPU_HOURS = 1e9
+
+
 def best_for(
     budget: PlanBudget,
     gpu: str,
@@ -207,9 +213,9 @@ def best_for(
     """
     if tokens is not None and parameters is not None:
         raise BadInput("tokens and parameters are both given, so nothing is left to find", hint="leave one of them out")
-    for what, number in (("tokens", tokens), ("parameters", parameters), ("gpus", gpus)):
-        if number is not None and number <= 0:
-            raise BadInput(f"must be above 0, not {number}", where=what)
+    for what, number, least in (("tokens", tokens, FEWEST_TOKENS), ("parameters", parameters, 1), ("gpus", gpus, 1)):
+        if number is not None and number < least:
+            raise BadInput(f"must be at least {least:,}, not {number:,}", where=what)
     if inference_tokens < 0:
         raise BadInput(f"must not be negative, not {inference_tokens:g}", where="inference_tokens")
     chosen = scaling.find_law(law)
@@ -226,13 +232,22 @@ def best_for(
         budget=budget,
     )
     cluster = read_cluster(blank, Path())
+    check_precision(cluster.accelerator, precision)
     limit = _limit(budget, cluster, gpus)
+    if limit.gpu_hours > MOST_GPU_HOURS:
+        raise BadInput(f"{limit.why}: {limit.gpu_hours:.2g} GPU-hours are more than there are GPUs for", where="budget")
     if gpus is None:
         gpus = _enough_gpus(cluster, limit.gpu_hours, budget.duration or DEFAULT_DURATION_SECONDS)
         blank = blank.model_copy(update={"cluster": cluster_given.model_copy(update={"gpus": gpus})})
     search = SizeSearch(blank, replace(cluster, gpus=gpus), family, vocab_size, chosen, inference_tokens)
     shape, found_tokens = search.choose(limit.gpu_hours, tokens, parameters)
     estimate = search.settle(shape, found_tokens, limit.gpu_hours, tokens, parameters)
+    if estimate.tokens < FEWEST_TOKENS:
+        raise BadInput(
+            f"it buys {estimate.tokens:,} tokens of training, too few for any model",
+            where="budget",
+            hint=f"{FEWEST_TOKENS:,} are the least worth planning",
+        )
     compute = scaling.TRAINING_FLOPS * estimate.parameters.active * estimate.tokens
     others = {
         each.name: scaling.best_allocation(each, compute, inference_tokens if each.loss else 0.0)

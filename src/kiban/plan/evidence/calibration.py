@@ -25,7 +25,7 @@ from kiban.plan.training.memory import predict_memory
 from kiban.plan.training.step import Machine
 
 # Runs' worth of weight that an architecture's efficiency has against an accelerator's own runs.
-POOLING = 1.0
+POOLING = 4.0
 BAND = 0.80
 
 

@@ -15,6 +15,7 @@ from kiban.kit.errors import BadInput
 from kiban.kit.quantities import parse_number
 from kiban.plan.hardware.accelerators import DATA, Accelerator, find_accelerator
 from kiban.plan.model.shape import ModelShape
+from kiban.plan.training.layout import RECOMPUTE, SCHEDULES
 from kiban.plan.training.workload import (
     PRECISIONS,
     Precision,
@@ -37,6 +38,7 @@ KNOWN = (
     *("gpu_hours", "step_seconds", "tokens_per_s_per_gpu", "tflops_per_gpu", "tflops_convention"),
     *("mfu", "mfu_convention", "micro_batch_seqs", "vpp", "schedule", "recompute", "zero", "software", "source"),
 )
+MOST = 10**8
 LATENT = re.compile(r"(q|kv) rank (\d+)|(nope|rope|v) (\d+)")
 PUBLISHED_RUNS = DATA / "published-runs.csv"
 
@@ -114,7 +116,12 @@ def read_runs(path: Path = PUBLISHED_RUNS) -> list[Run]:
         raise BadInput(f"columns are missing: {', '.join(missing)}", where=str(path))
     if unknown := [name for name in columns if name not in KNOWN]:
         raise BadInput(f"unknown columns: {', '.join(unknown)}", where=str(path), hint=f"known: {', '.join(KNOWN)}")
-    runs = [_read(row, f"{path}:{reader.line_num}") for row in reader if any((row or {}).values())]
+    runs = []
+    for row in reader:
+        if None in row:
+            raise BadInput("more cells than columns", where=f"{path}:{reader.line_num}")
+        if any(row.values()):
+            runs.append(_read(row, f"{path}:{reader.line_num}"))
     if not runs:
         raise BadInput("it holds no run", where=str(path))
     return runs
@@ -131,8 +138,10 @@ class _Row:
         value = self.number(name)
         if value is None:
             return None
-        if value != int(value) or value < least:
-            raise BadInput(f"{name}: {self.text(name)!r} is not a whole number from {least}", where=self.where)
+        if value != int(value) or not least <= value <= MOST:
+            raise BadInput(
+                f"{name}: {self.text(name)!r} is not a whole number from {least} to {MOST}", where=self.where
+            )
         return int(value)
 
     def number(self, name: str) -> float | None:
@@ -166,19 +175,24 @@ def _read(cells: Mapping[str, str | None], where: str) -> Run:
     if not figures:
         raise BadInput(f"no published figure: fill one of {', '.join(FIGURES)}", where=where)
     tokens = row.number("tokens_t")
-    if any(figure.kind == "gpu_hours" for figure in figures) and tokens is None:
+    if any(figure.kind == "gpu_hours" for figure in figures) and not tokens:
         raise BadInput("gpu_hours needs tokens_t", where=where)
+    if any(figure.kind == "mfu" and figure.value > 1.5 for figure in figures):
+        raise BadInput(f"mfu: {row.text('mfu')} is no share; 41% is 0.41", where=where)
     fixed: dict[str, tuple[Any, ...]] = {}
     for column, name in {"tp": "tp", "pp": "pp", "ep": "ep", "cp": "cp", "vpp": "vpp", "zero": "zero"}.items():
-        if (value := row.whole(column, 0)) is not None:
+        if (value := row.whole(column, 0 if name == "zero" else 1)) is not None:
             fixed[name] = (value,)
     if (micro := row.whole("micro_batch_seqs")) is not None:
         fixed["micro_batch"] = (micro,)
-    if schedule := row.text("schedule"):
-        fixed["schedule"] = (schedule,)
-    if recompute := row.text("recompute"):
-        fixed["recompute"] = (recompute,)
-    elif any(figure.counted == "hardware" for figure in figures):
+    if fixed.get("zero", (0,))[0] > 3:
+        raise BadInput(f"zero: {row.text('zero')} is none of 0, 1, 2, 3", where=where)
+    for name, known in (("schedule", SCHEDULES), ("recompute", RECOMPUTE)):
+        if said := row.text(name):
+            if said not in known:
+                raise BadInput(f"{name}: {said!r} is none of {', '.join(known)}", where=where)
+            fixed[name] = (said,)
+    if "recompute" not in fixed and any(figure.counted == "hardware" for figure in figures):
         # Operations that include recomputation were counted because there was some, at the time all of it.
         fixed["recompute"] = ("full",)
     return Run(

@@ -13,8 +13,10 @@ from pydantic import Field, model_validator
 from kiban.kit.config import StrictModel
 from kiban.kit.quantities import Tokens
 
-Size = Annotated[Tokens, Field(gt=0)]
-Whole = Annotated[Tokens, Field(ge=0)]
+# No model is near it; beyond, arithmetic would overflow before anyone could be told that it is a slip.
+MOST = 10**8
+Size = Annotated[Tokens, Field(gt=0, le=MOST)]
+Whole = Annotated[Tokens, Field(ge=0, le=MOST)]
 
 
 class ModelShape(StrictModel):

@@ -13,7 +13,7 @@ from kiban import __version__
 from kiban.kit.page import Table, environment, style
 from kiban.plan.energy.grid import find_area, profile
 from kiban.plan.energy.siting import SiteRow
-from kiban.plan.estimate import MEMORY, TrainingEstimate
+from kiban.plan.estimate import HEADLINE, MEMORY, TrainingEstimate
 from kiban.plan.report import charts, tables
 from kiban.plan.report.curves import CostPoint, MonthRow, by_hours, by_month, cost_curve
 from kiban.plan.report.words import LANGUAGES, Notes, Writer, bounds
@@ -191,7 +191,7 @@ class View:
         return self.w.t("layouts.rate", rate=told)
 
     def mfu_band(self) -> Markup:
-        value, step = self.e.mfu["with_attention"], self.e.step_seconds
+        value, step = self.e.mfu[HEADLINE], self.e.step_seconds
         low, high = (value * step.value / bound for bound in reversed(bounds(step)))
         between = "〜" if self.w.language == "ja" else "–"
         ranged = self.w.share(low) + between + self.w.share(high)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from kiban.kit.page import Table
 from kiban.plan.energy.siting import SiteRow, power_model, share_of_feed
-from kiban.plan.estimate import CONVENTIONS, PEAK, STRUCTURE, TrainingEstimate
+from kiban.plan.estimate import CONVENTIONS, HEADLINE, PEAK, STRUCTURE, TrainingEstimate
 from kiban.plan.quantity import Quantity
 from kiban.plan.report.charts import area_name, curve_time_scale, group_of, option, percent
 from kiban.plan.report.curves import CostPoint, MonthRow
@@ -52,7 +52,7 @@ def conventions(w: Writer, estimate: TrainingEstimate) -> Table:
         means = w.t(f"convention.{name}.means") + w.cite(CONVENTIONS[name])
         rows.append((w.t(f"convention.{name}"), means, w.data(total, power_of_ten(total)), w.share(mfu[name])))
     heads = _heads(w, "convention", "convention.means", "flops.total", "mfu")
-    return Table(w.t("flops.caption") + w.cite(CONVENTIONS["with_attention"] + PEAK), heads, tuple(rows), 2)
+    return Table(w.t("flops.caption") + w.cite(CONVENTIONS[HEADLINE] + PEAK), heads, tuple(rows), 2)
 
 
 def budget(w: Writer, estimate: TrainingEstimate) -> Table | None:
@@ -225,7 +225,7 @@ def curve(w: Writer, points: Sequence[CostPoint], here: int) -> Table:
             w.in_table(found.gpu_hours),
             w.in_table(found.duration_seconds, scale),
             w.in_table(found.yen),
-            w.share(found.mfu["with_attention"], 0),
+            w.share(found.mfu[HEADLINE], 0),
         )
         rows.append((name, w.text(found.best.layout.describe()), *figures))
     keys = ("gpus", "layout", "gpu_hours", "duration", "yen", "mfu")

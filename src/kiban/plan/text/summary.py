@@ -86,10 +86,11 @@ def _run(estimate: TrainingEstimate) -> Iterator[str]:
                f"{estimate.steps:,} steps of {format_seconds(estimate.step_seconds.value)}")  # fmt: skip
     rate = estimate.batch_tokens / best.step_seconds
     yield _row("speed", f"{_count(rate)} tokens/s, {_count(rate / estimate.cluster.gpus)} per GPU")
-    yield _row("compute", f"{flops.with_attention * estimate.tokens:.3g} FLOPs (weights of products and all pairs of "
+    yield _row("compute", f"{flops.with_causal_attention * estimate.tokens:.3g} FLOPs (products and causal pairs of "
                f"attention; 6ND: {flops.six_n * estimate.tokens:.3g})")  # fmt: skip
-    yield _row("MFU", f"{mfu['with_attention']:.1%} of the dense 16-bit peak, same convention; 6ND {mfu['six_n']:.1%}, "
-               f"causal {mfu['with_causal_attention']:.1%}, with recomputation {mfu['hardware']:.1%}")  # fmt: skip
+    yield _row("MFU", f"{mfu['with_causal_attention']:.1%} of the dense 16-bit peak, same convention; "
+               f"6ND {mfu['six_n']:.1%}, all pairs {mfu['with_attention']:.1%}, "
+               f"with recomputation {mfu['hardware']:.1%}")  # fmt: skip
     goodput = estimate.goodput
     yield _row("reliability", f"{goodput.share:.1%} of the time trains; {goodput.failures:.1f} failures expected, "
                f"a checkpoint every {format_seconds(goodput.interval_seconds)}")  # fmt: skip

@@ -216,7 +216,7 @@ def _block(
         rejected[f"a batch of {batch.sequences:,} sequences does not divide over data ranks and micro-batches"] += 1
         return None
     pipelines = _pipelines(shape, pp, fixed)
-    shardings = _shardings(dp * cp, max(accelerator.scale_up.gpus // tp, 1), fixed)
+    shardings = _shardings(dp * cp, max(accelerator.scale_up.gpus // tp, 1), tp * pp * cp * dp, fixed)
     experts = _expert_spreads(shape, tp, dp * cp, fixed, rejected)
     recomputes = [RECOMPUTE.index(each) for each in _allowed(fixed, "recompute", RECOMPUTE)]
     if not pipelines:
@@ -271,19 +271,20 @@ def _pipelines(shape: ModelShape, pp: int, fixed: Fixed) -> list[tuple[int, int]
     ]
 
 
-def _shardings(ranks: int, local_ranks: int, fixed: Fixed) -> list[tuple[int, int]]:
+def _shardings(ranks: int, local_ranks: int, whole: int, fixed: Fixed) -> list[tuple[int, int]]:
     """(ZeRO stage, ranks of one sharded copy)"""
     if ranks == 1:
-        if 1 not in fixed.get("shard", (1,)):
-            return []
-        return [(0, 1)] if 0 in fixed.get("zero", (0,)) else [(fixed["zero"][0], 1)]
+        # Where nothing can be sharded, whoever decided on it gets it only with the ranks decided too.
+        decided = "tp" in fixed and "pp" in fixed
+        zero = fixed.get("zero", (0,))[0]
+        return [(zero, 1)] if 1 in fixed.get("shard", (1,)) and (zero == 0 or decided or whole == 1) else []
     found = [(zero, ranks) for zero in (0, 1, 2, 3)]
     found += [(3, shard) for shard in (local_ranks, 4 * local_ranks, 8 * local_ranks) if 1 < shard < ranks]
     found = [(zero, shard) for zero, shard in found if ranks % shard == 0]
     if "zero" in fixed:
         found = [(zero, shard) for zero, shard in found if zero in fixed["zero"]]
     if "shard" in fixed:
-        found = sorted({(zero, shard) for zero, _ in found for shard in fixed["shard"] if ranks % shard == 0})
+        found = [(3, shard) for shard in fixed["shard"] if ranks % shard == 0 and 3 in fixed.get("zero", (3,))]
     return list(dict.fromkeys(found))
 
 
@@ -292,6 +293,9 @@ def _expert_spreads(
 ) -> list[tuple[int, int]]:
     """(expert-parallel ranks, tensor-parallel ranks of one expert)"""
     if not shape.num_experts:
+        if fixed.get("ep", (1,)) != (1,) or fixed.get("etp", (1,)) != (1,):
+            rejected["a dense model has no experts to spread: leave out ep and etp"] += 1
+            return []
         return [(1, 1)]
     width = shape.moe_intermediate_size or 0
     found = []

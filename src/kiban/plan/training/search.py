@@ -18,6 +18,7 @@ from kiban.plan.training.workload import Workload
 
 # What a reader may ask "and why not another" of.
 DIMENSIONS = ("tp", "pp", "cp", "ep", "etp", "zero", "micro_batch", "recompute", "schedule")
+ZERO_BUBBLE = SCHEDULES.index("zero-bubble")
 PART_WORDS = {
     "products": "less efficient matrix products",
     "attention": "attention",
@@ -152,18 +153,22 @@ def search_layouts(
         if not len(fits):
             continue
         before = state.fitting
+        asked = "schedule" in fixed
         state.fitting += len(fits)
         kept = table.take(fits)
         steps = predict_step(work, machine, kept)
         sequences = (kept.microbatches * kept.micro_batch * kept.dp).astype(float)
         rate = steps.total / sequences
+        # Few frameworks have zero-bubble schedules, and none of the runs behind the efficiencies is known to have used
+        # one unless it says so; they win only where they are asked for.
+        usual = np.ones(len(kept), dtype=bool) if asked else kept.schedule != ZERO_BUBBLE
 
         def candidate(at: int, kept: LayoutTable = kept, steps: StepTable = steps, fits: Array = fits) -> Candidate:
             layout = kept[at]
             sequences = layout.microbatches * layout.micro_batch * layout.dp
             return Candidate(layout, steps.at(at), memory.at(int(fits[at])), sequences)  # noqa: B023 - used at once
 
-        for at in np.argsort(rate, kind="stable")[:keep]:
+        for at in np.argsort(np.where(usual, rate, np.inf), kind="stable")[: min(keep, int(usual.sum()))]:
             # Among equals the one found first stays: simpler layouts come first.
             entry = (-float(rate[at]), -before - int(at))
             if len(state.top) < keep:
@@ -171,7 +176,7 @@ def search_layouts(
             elif entry > state.top[0][:2]:
                 heapq.heapreplace(state.top, (*entry, candidate(int(at))))
         if explain:
-            _note_fits(state, kept, rate, candidate)
+            _note_fits(state, kept, rate, usual, candidate)
     best = [entry[2] for entry in sorted(state.top, key=lambda entry: entry[:2], reverse=True)]
     alternatives = _alternatives(state, best[0], usable) if best and explain else []
     least = (state.least, state.least_layout) if state.least_layout else None
@@ -189,11 +194,14 @@ def _note_misfits(state: _State, table: LayoutTable, total: Array, usable: int) 
                 best.memory, best.layout = float(total[smallest]), table[smallest]
 
 
-def _note_fits(state: _State, kept: LayoutTable, rate: Array, candidate: Any) -> None:
+def _note_fits(state: _State, kept: LayoutTable, rate: Array, usual: Array, candidate: Any) -> None:
     for dimension in DIMENSIONS:
         column: Array = getattr(kept, dimension)
         for value in np.unique(column):
-            at = np.flatnonzero(column == value)
+            found = column == value
+            at = np.flatnonzero(found if dimension == "schedule" else found & usual)
+            if not len(at):
+                continue
             fastest = int(at[np.argmin(rate[at])])
             best = state.by_value.setdefault((dimension, int(value)), _Best())
             if rate[fastest] < best.rate:
@@ -225,6 +233,8 @@ def _why(loser: Candidate, winner: Candidate) -> str:
     more = {part: loser.seconds[part] / loser.sequences - winner.seconds[part] / winner.sequences for part in PARTS}
     worst = max(more, key=lambda part: more[part])
     share = more[worst] / winner.seconds_per_sequence
+    if loser.seconds_per_sequence < winner.seconds_per_sequence:
+        return "faster, but in few frameworks: ask for it with layout.schedule"
     if share < 0.0005:
         return "as fast; the simpler one is preferred"
     return f"{PART_WORDS[worst]} +{share:.1%} of a step"
@@ -235,7 +245,7 @@ def smallest_cluster(
 ) -> tuple[int, Layout] | None:
     """The fewest GPUs, in whole nodes, on which some layout with what is fixed fits; None up to `limit`."""
     node = max(machine.accelerator.gpus_per_node, 1)
-    sizes = sorted({1, *(n for n in (1, 2, 4) if n < node)} | {node * k for k in _counts(limit // node)})
+    sizes = sorted({*range(1, node)} | {node * k for k in _counts(limit // node)})
     flexible = Batch(batch.sequences, exact=False)
     low, high = 0, len(sizes) - 1
     # More GPUs never need more memory each, so halving finds the first that fits, within the sizes tried.
@@ -253,6 +263,21 @@ def _counts(limit: int) -> list[int]:
     """1, 2, 3, 4, 6, 8, 12, 16, 24, … nodes"""
     powers = [2**k for k in range(limit.bit_length())]
     return sorted(n for n in {*powers, *(p + p // 2 for p in powers if p > 1)} if n <= limit)
+
+
+def _nearest_divisible(work: Workload, machine: Machine, gpus: int, batch: Batch, fixed: Fixed) -> int | None:
+    """The nearest number of whole nodes, fewer first, over which some layout divides."""
+    node = max(machine.accelerator.gpus_per_node, 1)
+    nodes = gpus // node
+    powers = [2**k for k in range(nodes.bit_length() + 8)]
+    tried = {*range(max(1, nodes - 16), nodes + 17), *powers}
+    for count in sorted(tried, key=lambda n: (abs(n * node - gpus), n)):
+        tables = enumerate_layouts(
+            work.shape, machine.accelerator, count * node, work.seq_len_tokens, batch, fixed, Counter()
+        )
+        if next(tables, None) is not None:
+            return int(count * node)
+    return None
 
 
 def _fits(work: Workload, machine: Machine, gpus: int, batch: Batch, fixed: Fixed) -> Layout | None:
@@ -280,7 +305,12 @@ def require_layout(
     name = machine.accelerator.name
     if result.least_memory is None:
         reasons = "; ".join(reason for reason, _ in result.rejected.most_common(3))
-        raise BadInput(f"no layout of this model divides over {gpus:,} x {name}: {reasons}", where="cluster.gpus")
+        near = _nearest_divisible(work, machine, gpus, batch, fixed or {})
+        raise BadInput(
+            f"no layout of this model divides over {gpus:,} x {name}: {reasons}",
+            where="cluster.gpus",
+            hint=f"{near:,} GPUs would divide" if near else None,
+        )
     needed, layout = result.least_memory
     found = smallest_cluster(work, machine, batch, fixed)
     hint = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kiban.kit.errors import BadInput
 from kiban.plan.hardware.accelerators import Accelerator
 from kiban.plan.model.shape import ModelShape
 
@@ -55,7 +56,15 @@ class Workload:
 
 
 def peak_flops(accelerator: Accelerator, precision: str) -> float:
-    """Dense peak of matrix products; fp16 and bf16 stand in for each other where a data sheet gives one figure."""
+    """Dense peak of matrix products; fp16 and bf16 stand in for each other where a data sheet gives one figure.
+
+    Raises:
+        BadInput: the hardware has no units for it.
+    """
     known = {str(name): peak for name, peak in accelerator.peak_flops.items()}
-    twin = {"bf16": "fp16", "fp16": "bf16"}.get(precision, precision)
-    return known.get(precision) or known.get(twin) or known["fp32"]
+    # Wide products on hardware without 16-bit units run in 32.
+    stand_in = {"bf16": ("fp16", "fp32"), "fp16": ("bf16", "fp32")}.get(precision, ())
+    for name in (precision, *stand_in):
+        if name in known:
+            return known[name]
+    raise BadInput(f"{accelerator.name} has no {precision}", where="precision", hint=f"it has {', '.join(known)}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kiban.kit.config import TOO_DEEP
 from kiban.kit.errors import BadInput
 from kiban.plan.model.families.dense import DENSE
 from kiban.plan.model.families.earlier import EARLIER
@@ -60,9 +61,15 @@ def read_config(path: Path) -> ModelShape:
         raise BadInput("cannot read it: it is not UTF-8 text", where=str(path)) from None
     except json.JSONDecodeError as error:
         raise BadInput(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+    except RecursionError:
+        raise BadInput(TOO_DEEP, where=str(path)) from None
     if not isinstance(config, dict):
         raise BadInput("not a model's configuration: expected a JSON object", where=str(path))
-    return shape_from_config(config, str(path), path.resolve().parent.name if path.name == "config.json" else path.stem)
+    name = path.resolve().parent.name if path.name == "config.json" else path.stem
+    try:
+        return shape_from_config(config, str(path), name)
+    except RecursionError:  # language models inside language models
+        raise BadInput(TOO_DEEP, where=str(path)) from None
 
 
 def shape_from_config(config: Mapping[str, Any], where: str, name: str | None = None) -> ModelShape:
