@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from kiban.cli.plan import plan
+from kiban.cli.plan import plan, print_json
 from kiban.kit.errors import KibanError
+from kiban.kit.manifest import Resources
+from kiban.kit.store import Spec, Store
+from kiban.make.planning import read_plan, read_serving_plan
 from kiban.plan.planfile import plan_json_schema
 
 PLAN = """\
@@ -137,12 +142,95 @@ def test_what_is_wrong_in_a_plan_is_named(plan_path: Path, old: str, new: str, s
         (["--budget-yen", "two"], "--budget-yen"),
         (["--set", "cluster.gpu=Z80"], "unknown accelerator 'Z80'"),
         (["--set", "nothing"], "--set nothing: expected key=value"),
+        (["--gpus", "2000000"], "--gpus: cluster.gpus: input should be less than or equal to 1048576"),
+        (["--html", ""], "--html: the name of the file is empty"),
+        (["--html", "/usr"], "--html: /usr is a folder"),
     ],
 )
 def test_what_is_wrong_in_an_option_is_named(plan_path: Path, options: list[str], says: str) -> None:
     status, message = refused(plan_path, *options)
     assert status == 2
     assert says in message
+
+
+def test_the_gpus_and_tokens_of_options_are_bounded_for_configs_recipes_and_best(repo_root: Path) -> None:
+    config = repo_root / "tests" / "plan" / "model" / "configs" / "Qwen3-8B.json"
+    recipe = repo_root / "recipes" / "demo.yaml"
+    for what in ((config, "--tokens", "1T"), (recipe,), ("best", "--budget-yen", "1億")):
+        message = refused(*what, "--gpu", "H100", "--gpus", "1048577")[1]
+        assert message == "--gpus: input should be less than or equal to 1048576, not 1048577"
+        assert refused(*what, "--gpu", "H100", "--gpus", "8", "--tokens", "1e18")[1].startswith("--tokens: input")
+
+
+def test_the_time_of_an_option_is_kept_to_the_last_digit(plan_path: Path, repo_root: Path) -> None:
+    plan, _ = read_plan(plan_path, (), {"deadline": 1e-9})
+    assert plan.budget.duration == 1e-9
+    serving, _ = read_serving_plan(repo_root / "plans" / "serve-8b.yaml", (), {"ttft": 1 / 3, "tpot": 1e-7})
+    assert (serving.serving.ttft, serving.serving.tpot) == (1 / 3, 1e-7)
+    load = ("--gpu", "H100", "--rate", "10", "--prompt-tokens", "1,000", "--output-tokens", "300")
+    for option, time in (("--ttft", "1e-9 s"), ("--tpot", "0.0001 ms")):
+        status, message = refused("serve", repo_root / "plans" / "8b.yaml", *load, option, time)
+        assert status == 2
+        assert message.startswith(f"{option}: ")
+        assert "cannot be met" in message
+
+
+def test_a_report_never_takes_the_place_of_a_pipe(plan_path: Path) -> None:
+    pipe = plan_path.with_name("pipe")
+    os.mkfifo(pipe)
+    for command in ([plan_path, "--html"], ["schema", "-o"], ["validate", "--fit"]):
+        assert "no regular file" in refused(*command, pipe)[1]
+    assert "no regular file" in refused("best", "--gpu", "H100", "--budget-yen", "1億", "-o", pipe)[1]
+    assert pipe.is_fifo()
+    for command in (["schema"], ["best", "--gpu", "H100", "--budget-yen", "1億"]):
+        assert refused(*command, "-o", "")[1] == "-o: the name of the file is empty"
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b.yaml", ""])
+@pytest.mark.parametrize("command", [[], ["serve"], ["validate"], ["actual"]])
+def test_what_no_file_can_be_called_is_a_short_line(name: str, command: list[str]) -> None:
+    if not name and not command:
+        command = ["estimate"]  # click gives a first argument of nothing to the group
+    status, message = refused(*command, name)
+    assert status == 2
+    assert len(message) < 150
+    assert "name" in message
+
+
+def test_nan_is_never_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        print_json({"yen": float("nan")})
+    assert capsys.readouterr().out == ""
+
+
+def test_usage_errors_name_the_command_that_was_typed(plan_path: Path) -> None:
+    done = CliRunner().invoke(plan, [str(plan_path), "--bogus"], prog_name="kiban plan")
+    assert done.exit_code == 2
+    assert "Usage: kiban plan FILE [OPTIONS]\nTry 'kiban plan --help'" in done.stderr
+    assert "estimate" not in done.stderr
+
+
+def test_the_schema_is_json_with_and_without_asking() -> None:
+    assert run("schema", "--json").stdout == run("schema").stdout == plan_json_schema() + "\n"
+
+
+def test_actual_reads_an_artifacts_folder_where_there_is_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "there is no store here" in refused("actual", "demo")[1]
+    store = Store(tmp_path / "elsewhere")
+    unused = Resources(
+        wall_s=0.0, cpu_s=0.0, peak_memory_bytes=0, gpu_s=0.0, energy_j=None, energy_source="unknown", energy_method=""
+    )
+    with store.making(Spec("documents", "corpus", "1", {}, {}), "demo/corpus") as draft:
+        (draft.files / "a.txt").write_text("a")
+        made = store.commit(draft, resources=unused, parties=(), stats={})
+    for folder in (made.path, shutil.copytree(made.path, tmp_path / "copy")):
+        message = refused("actual", folder)[1]
+        assert "there is no store" not in message
+        assert "documents" in message
+    assert not (tmp_path / ".kiban").exists(), "looking makes no store"
 
 
 def test_a_cluster_too_small_says_the_smallest_that_works_and_it_does(plan_path: Path) -> None:
@@ -255,6 +343,11 @@ def test_serve_answers_for_a_plans_model_and_says_what_is_missing(repo_root: Pat
     assert "per million output tokens" in run("serve", path, *load).stdout
     assert "--rate, --prompt-tokens, --output-tokens are missing" in refused("serve", path, "--gpu", "H100")[1]
     assert refused("serve", path, *load, "--tpot", "1 us")[0] == 2
+    assert refused("serve", path, *load, "--gpu", "this-machine")[1].startswith("--gpu: of this machine")
+    message = refused("serve", repo_root / "recipes" / "demo.yaml")[1]
+    assert "it is a recipe; a service is planned from a serving plan (YAML with `serving:`), a training plan" in message
+    assert refused("serve", repo_root / "plans" / "serve-8b.yaml", "--rate", "1e30")[1].startswith("--rate: ")
+    assert refused("serve", path, *load, "--rate", "1e30")[1].startswith("--rate: ")
 
 
 def test_a_report_is_written_beside_what_is_printed(plan_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from kiban.kit.config import StrictModel, load_model
+from kiban.kit.config import StrictModel, blamed, load_model
 from kiban.kit.errors import BadInput
 
 
@@ -87,3 +87,36 @@ def test_a_file_that_cannot_be_read_is_a_line_not_a_traceback(tmp_path: Path) ->
     (tmp_path / "config.yaml").write_bytes(b"name: \xff\xfe\n")
     with pytest.raises(BadInput, match="not UTF-8"):
         load_model(tmp_path / "config.yaml", Outer)
+
+
+def test_aliases_of_aliases_end(tmp_path: Path) -> None:
+    tens = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
+    assert "more than 100,000 values" in problem(tmp_path, f"a0: &a0 [{', '.join('x' * 10)}]\n{tens}")
+
+
+def test_nesting_without_end_is_a_line_not_a_traceback(tmp_path: Path) -> None:
+    assert problem(tmp_path, "name: " + "[" * 5000) == "DIR/config.yaml: nested too deeply"
+    assert problem(tmp_path, "name: " + "[" * 300 + "]" * 300).startswith("DIR/config.yaml")
+    assert problem(tmp_path, "name: a\n", ("name=" + "[" * 5000,)).endswith(": nested too deeply")
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
+def test_numbers_are_finite(tmp_path: Path, value: str) -> None:
+    line = problem(tmp_path, f"name: a\ninner:\n  learning_rate: {value}\n")
+    assert line.startswith("DIR/config.yaml:3: inner.learning_rate: ")
+    assert "finite" in line
+
+
+def test_a_variable_in_an_override_is_blamed_on_it(tmp_path: Path) -> None:
+    line = problem(tmp_path, "name: a\n", ("name=${KIBAN_TEST_UNSET}",))
+    assert line.startswith("--set name=${KIBAN_TEST_UNSET}: the environment variable KIBAN_TEST_UNSET is not set")
+
+
+def test_what_options_built_is_blamed_on_them() -> None:
+    with (
+        pytest.raises(BadInput, match=r"^--steps: input should be greater than 0, not -1$"),
+        blamed({"steps": "--steps"}, "x.yaml"),
+    ):
+        Inner(steps=-1)
+    with pytest.raises(BadInput, match=r"^x.yaml: learning_rate: .*finite"), blamed({"steps": "--steps"}, "x.yaml"):
+        Inner(learning_rate=float("inf"))

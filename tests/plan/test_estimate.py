@@ -194,6 +194,28 @@ def test_what_a_reviewer_should_see_is_flagged(given: dict[str, Any], code: str 
     assert "few_tokens" not in {each.code for each in run().warnings}
 
 
+@pytest.mark.parametrize(
+    ("gpu", "gpus", "seq_len", "sequences"), [("GB300", 1024, 2**20, 1024), ("H100", 64, 8192, 512)]
+)
+def test_nothing_uses_more_than_the_hardware_has(gpu: str, gpus: int, seq_len: int, sequences: int) -> None:
+    found = run(
+        cluster__gpu=gpu,
+        cluster__gpus=gpus,
+        training__seq_len_tokens=seq_len,
+        training__global_batch_sequences=sequences,
+        training__tokens="10T",
+    )
+    assert found.mfu["with_causal_attention"] <= found.mfu["hardware"] < 1
+    assert found.json()["mfu"]["value"] == found.mfu["with_causal_attention"]
+
+
+def test_less_than_a_step_is_no_training() -> None:
+    with pytest.raises(BadInput, match="is more than the 1,000,000 trained on"):
+        run(training__tokens=1_000_000)
+    small = run(training__tokens=1_000_000, training__global_batch_sequences=None)
+    assert small.batch_tokens <= 1_000_000
+
+
 def test_the_guide_explains_every_key() -> None:
     guide = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
     told = guide[guide.index("## Every number it prints") : guide.index("## How it is calculated")]

@@ -66,7 +66,7 @@ def lineage(store_root: Path, reference: str, shape: str, language: Any, output:
 
     traced = trace(store.find(reference).manifest, get)
     if as_json:
-        text = json.dumps(to_json(traced), ensure_ascii=False)
+        text = json.dumps(to_json(traced), ensure_ascii=False, allow_nan=False)
     elif shape == "svg":
         text = to_svg(traced, language)
     else:
@@ -184,5 +184,4 @@ def _bytes(folder: Path) -> int:
 
 
 def _print_json(value: dict[str, Any]) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")

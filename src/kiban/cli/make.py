@@ -60,7 +60,7 @@ def make(
     except StageFailed as failed:
         return failed.exit_code
     if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
+        click.echo(json.dumps(report, ensure_ascii=False, allow_nan=False))
         return 0
     mark = {"make": "+" if dry_run else "✓", "keep": "=", "skip": "-"}
     for step in report["steps"]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from kiban.cli.paths import INPUT, OUTPUT
 from kiban.cli.plan_best import best
 from kiban.cli.plan_serve import serve
 from kiban.cli.quantities import DURATION, GPU_HOURS, GPUS, TOKENS, YEN
@@ -37,6 +38,22 @@ class PlanGroup(click.Group):
         self.format_commands(ctx, formatter)
 
 
+class FileContext(click.Context):
+    @property
+    def command_path(self) -> str:
+        assert self.parent is not None
+        return self.parent.command_path
+
+
+class FileCommand(click.Command):
+    """What is done with FILE has no name that anyone types; help and errors do not show one."""
+
+    context_class = FileContext
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return ["FILE", "[OPTIONS]"]
+
+
 @click.group(cls=PlanGroup)
 def plan() -> None:
     """Say what training takes: memory, time, GPU-hours, yen, kWh and CO2, each with its 80% band and sources.
@@ -46,8 +63,8 @@ def plan() -> None:
     """
 
 
-@plan.command(hidden=True, context_settings={"ignore_unknown_options": False})
-@click.argument("file", type=click.Path(path_type=Path))
+@plan.command(cls=FileCommand, hidden=True)
+@click.argument("file", type=INPUT)
 @click.option("--gpu", metavar="NAME", help="A name of `kiban plan gpus`, or this-machine.")
 @click.option("--gpus", metavar="N", type=GPUS, help="How many: 2048, 2,048.")
 @click.option("--tokens", metavar="N", type=TOKENS, help="Trained on: 15T, 15兆, 300B.")
@@ -61,7 +78,7 @@ def plan() -> None:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of FILE; repeatable.")
 @click.option("--why", is_flag=True, help="Also why other layouts lose.")
 @click.option("--sources", is_flag=True, help="Also what each figure rests on.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT", help="Also write a report.")
+@click.option("--html", type=OUTPUT, metavar="OUT", help="Also write a report.")
 @as_json_option
 def estimate(
     file: Path, overrides: tuple[str, ...], why: bool, sources: bool, html: Path | None, as_json: bool, **given: Any
@@ -99,8 +116,8 @@ def estimate(
 
 
 @plan.command()
-@click.argument("runs", metavar="[CSV]", required=False, type=click.Path(path_type=Path))
-@click.option("--fit", "fitted_to", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path),
+@click.argument("runs", metavar="[CSV]", required=False, type=INPUT)
+@click.option("--fit", "fitted_to", metavar="OUT", type=OUTPUT,
               help="Fit new efficiencies to the CSV's runs and write them here.")  # fmt: skip
 @as_json_option
 def validate(runs: Path | None, fitted_to: Path | None, as_json: bool) -> None:
@@ -142,15 +159,28 @@ def actual(store_root: Path, reference: str, as_json: bool) -> None:
     RUN is a recipe's name, recipe/model, the first characters of a digest, or an artifact's folder. A model made
     without a prediction gets one now, if it was made on this machine.
     """
-    from kiban.kit.store import Store
+    from kiban.kit.manifest import read_manifest
+    from kiban.kit.store import Artifact, Store
     from kiban.plan.evidence.actual import compare, comparison_text, find_model
 
-    if not (store_root / "artifacts").is_dir():
+    folder = INPUT.convert(reference, None, None)
+    alone = (folder / "manifest.json").is_file()
+    above = folder.resolve().parent
+    if not (store_root / "artifacts").is_dir() and alone and above.name == "artifacts":
+        store_root = above.parent  # which knows what was predicted for it
+    if (store_root / "artifacts").is_dir():
+        store = Store(store_root)
+        model = find_model(store, reference)
+        kept = store.plan_of(model.digest)
+    elif alone:
+        model, kept = Artifact(folder.resolve(), read_manifest(folder)), None
+        if model.manifest.stage != "model":
+            raise BadInput(f"it is a {model.kind}, and the model it is of lies in its store", where=reference,
+                           hint="give the store: kiban --store FOLDER …")  # fmt: skip
+    else:
         raise BadInput(f"no artifact {reference!r}: there is no store here", where=str(store_root),
                        hint="give its folder: kiban --store FOLDER …")  # fmt: skip
-    store = Store(store_root)
-    model = find_model(store, reference)
-    compared = compare(model, store.plan_of(model.digest))
+    compared = compare(model, kept)
     if as_json:
         print_json(compared)
     else:
@@ -205,8 +235,9 @@ def areas(as_json: bool) -> None:
 
 
 @plan.command()
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, not on stdout.")
-def schema(output: Path | None) -> None:
+@click.option("-o", "--output", type=OUTPUT, metavar="OUT", help="Write it here, not on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="As without it: a schema is JSON.")
+def schema(output: Path | None, as_json: bool) -> None:
     """Print the JSON Schema of plan files, for editors."""
     from kiban.plan.planfile import plan_json_schema
 
@@ -217,8 +248,7 @@ def schema(output: Path | None) -> None:
 
 
 def print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

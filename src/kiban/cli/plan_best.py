@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from kiban.cli.paths import OUTPUT
 from kiban.cli.quantities import DURATION, GPU_HOURS, GPUS, NUMBER, PARAMETERS, TOKENS, YEN
 from kiban.kit.errors import BadInput
 
@@ -27,17 +28,22 @@ from kiban.kit.errors import BadInput
               show_default=True, help="Of matrix products.")  # fmt: skip
 @click.option("--price", metavar="YEN", type=NUMBER, help="Yen per GPU-hour; default: published prices.")
 @click.option("--area", metavar="NAME", help="A supply area of `kiban plan areas`.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write it as a plan file.")
+@click.option("-o", "--output", type=OUTPUT, metavar="OUT", help="Also write it as a plan file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def best(gpu: str, output: Path | None, as_json: bool, **given: Any) -> None:
     """Find the best model and token count that a budget buys, and what 10% more would add."""
     if given["budget_yen"] is None and given["gpu_hours"] is None and given["deadline"] is None:
         raise BadInput("there is no budget", hint="give --budget-yen, --gpu-hours or --deadline")
     from kiban.cli.plan import print_json, write_text
+    from kiban.kit.config import blamed
     from kiban.plan.budget.answers import best_text, plan_yaml
     from kiban.plan.budget.backwards import best_for
-    from kiban.plan.planfile import PlanBudget, PlanSite
+    from kiban.plan.planfile import PlanBudget, PlanCluster, PlanSite, PlanTraining
 
+    with blamed({"gpus": "--gpus", "price_yen_per_gpu_hour": "--price", "tokens": "--tokens",
+                 "seq_len_tokens": "--seq-len"}, "kiban plan best"):  # fmt: skip
+        PlanCluster(gpu=gpu, gpus=given["gpus"] or 1, price_yen_per_gpu_hour=given["price"])
+        PlanTraining(tokens=given["tokens"] or 1, seq_len_tokens=given["seq_len"])
     budget = PlanBudget.model_construct(
         yen=given["budget_yen"], gpu_hours=given["gpu_hours"], duration=given["deadline"]
     )

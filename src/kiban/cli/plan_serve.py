@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from kiban.cli.paths import INPUT
 from kiban.cli.quantities import DURATION, NUMBER, TOKENS
 from kiban.kit.errors import BadInput
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=INPUT)
 @click.option("--gpu", metavar="NAME", help="A name of `kiban plan gpus`.")
 @click.option("--rate", metavar="N", type=NUMBER, help="Requests per second, the mean.")
 @click.option("--prompt-tokens", metavar="N", type=TOKENS, help="Of a request, the mean.")
@@ -30,14 +31,18 @@ def serve(file: Path, overrides: tuple[str, ...], as_json: bool, **given: Any) -
     if not file.exists():
         raise BadInput("there is no such file", where=str(file))
     from kiban.cli.plan import print_json
-    from kiban.make.planning import read_serving_plan
+    from kiban.make.planning import SERVING_KEYS, option, read_serving_plan
     from kiban.plan.budget.answers import serving_text
     from kiban.plan.serving.load import estimate_serving
 
     planned, folder = read_serving_plan(
         file, overrides, {name: value for name, value in given.items() if value is not None}
     )
-    found = estimate_serving(planned, folder)
+    try:
+        found = estimate_serving(planned, folder)
+    except BadInput as error:
+        typed = {key: option(name) for name, key in SERVING_KEYS.items() if given[name] is not None}
+        raise BadInput(error.message, where=typed.get(error.where or "", error.where), hint=error.hint) from None
     if as_json:
         print_json(found.json())
     else:

@@ -53,7 +53,7 @@ def init(
     write_atomically(output, text)
     write_atomically(schema, recipe_json_schema() + "\n")
     if as_json:
-        click.echo(json.dumps({"recipe": str(output), "schema": str(schema)}, ensure_ascii=False))
+        click.echo(json.dumps({"recipe": str(output), "schema": str(schema)}, ensure_ascii=False, allow_nan=False))
     else:
         click.echo(f"{output} written. Look it over, then: kiban make {output}")
 

@@ -69,7 +69,7 @@ def _load(
     keys: Mapping[str, str],
 ) -> P:
     """A plan file with the options' values in place of its own; what is wrong with one is blamed on the option."""
-    own = {
+    own: dict[str, str] = {
         f"{keys[name]}={json.dumps(_timed(name, value), ensure_ascii=False)}": option(name)
         for name, value in given.items()
     }

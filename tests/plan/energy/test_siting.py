@@ -138,8 +138,8 @@ def test_impossible_jobs_are_refused(hours: float, util: float, pue: float, gpus
 def test_share_of_feed() -> None:
     assert share_of_feed(3e6, 2e7) == pytest.approx(0.15)
     assert share_of_feed(3e6, 2e6) > 1
-    with pytest.raises(BadInput):
-        share_of_feed(1, 0)
+    with pytest.raises(BadInput, match=r"^site.feed: a feed must be above 0 W, not -5 W$"):
+        share_of_feed(1, -5)
 
 
 def test_water_is_known_or_said_not_to_be(tmp_path: Path) -> None:

@@ -86,6 +86,10 @@ def test_what_a_run_says_of_its_layout_is_fixed_and_the_rest_is_open(tmp_path: P
         (LLAMA.replace(",400,", ",,"), "no published figure"),
         (LLAMA.replace(",64,,,,400,", ",64,12000,,,,"), "gpu_hours needs tokens_t"),
         (LLAMA.replace(",gqa,", ",mla,"), "lacks its ranks"),
+        (LLAMA.replace(",H100,8,1,1,", ",H100,8,0,1,"), "tp: '0' is not a whole number from 1"),
+        (LLAMA.replace(",H100,8,", ",H100,1e30,"), "gpu_count: '1e30' is not a whole number"),
+        (LLAMA.replace(",400,model flops,,", ",,,41,"), "mfu: 41 is no share"),
+        (LLAMA + ",surplus", "more cells than columns"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path: Path, row: str, says: str) -> None:

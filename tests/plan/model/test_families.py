@@ -403,6 +403,8 @@ def test_what_cannot_be_counted_is_refused(config: dict[str, Any], words: tuple[
         (b"", ("not valid JSON",)),
         (b"[1, 2]", ("not a model's configuration",)),
         (b"\xff\xfe{}", ("UTF-8",)),
+        (b"[" * 100_000, ("nested too deeply",)),
+        (b'{"model_type": "x", "text_config": ' * 700 + b"{}" + b"}" * 700, ("nested too deeply",)),
         (b'{"vocab": 1}', ("not a model's configuration", "model_type")),
     ],
 )

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from kiban.kit.errors import BadInput
 from kiban.plan.evidence.efficiencies import efficiencies
 from kiban.plan.hardware.accelerators import find_accelerator
 from kiban.plan.model.families import read_config
 from kiban.plan.model.shape import ModelShape
-from kiban.plan.serving.load import ServingEstimate, ServingPlan, estimate_serving, load_serving_plan
+from kiban.plan.serving.load import ServingEstimate, ServingLoad, ServingPlan, estimate_serving, load_serving_plan
 from kiban.plan.serving.replica import (
     THROUGHPUT_BAND,
     Replica,
@@ -228,7 +229,11 @@ def test_the_object_is_json_with_costs_per_million() -> None:
     [
         ({"tpot": "1 ms"}, "serving.tpot: 1.0 ms cannot be met"),
         ({"ttft": "10 ms", "prompt_tokens": 8000}, "serving.ttft: 10.0 ms cannot be met"),
-        ({"model": "DeepSeek-V3", "gpu": "RTX 4090", "cluster": {"tp": 1}, "prompt_tokens": 10**9}, "fits no spread"),
+        ({"model": "DeepSeek-V3", "gpu": "RTX 4090", "cluster": {"tp": 1}, "prompt_tokens": 10**8}, "fits no spread"),
+        ({"prompt_tokens": 90_000_000}, "serving.prompt_tokens: the model fits, but one sequence of 90,000,300 tokens"),
+        ({"output_tokens": 90_000_000}, "serving.output_tokens: the model fits, but one sequence of 90,001,000 tokens"),
+        ({"gpu": "this-machine"}, "cluster.gpu: of this machine, training is measured and serving is not"),
+        ({"tpot": "0.0001 ms"}, "serving.tpot: 0.0001 ms cannot be met"),
         ({"gpu": "H1000"}, "unknown accelerator"),
         ({"cluster": {"tp": 3}}, "TP 3"),
     ],
@@ -237,6 +242,23 @@ def test_what_cannot_be_met_says_what_limits(options: dict[str, Any], words: str
     with pytest.raises(BadInput) as refused:
         serve(**options)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("most", "beyond"),
+    [
+        ({"requests_per_second": 1e7}, 1.1e7),
+        ({"headroom": 0.95}, 0.9999999999),
+        ({"prompt_tokens": 10**8}, 10**8 + 1),
+        ({"output_tokens": 10**8}, 10**8 + 1),
+    ],
+)
+def test_loads_beyond_any_service_are_slips(most: dict[str, float], beyond: float) -> None:
+    load = {"requests_per_second": 10, "prompt_tokens": 1000, "output_tokens": 300}
+    ServingLoad.model_validate({**load, **most})
+    for value in (beyond, math.inf):
+        with pytest.raises(ValidationError):
+            ServingLoad.model_validate({**load, **dict.fromkeys(most, value)})
 
 
 def test_what_is_called_achievable_is() -> None:

@@ -70,7 +70,8 @@ def test_every_other_choice_is_answered_with_a_reason() -> None:
     for each in found.alternatives:
         assert getattr(each.layout, each.dimension) == each.value != getattr(best.layout, each.dimension)
         assert (each.slower is None) == (each.needs_bytes is not None)
-        assert each.slower is None or each.slower >= 0
+        # Only what has to be asked for may be faster.
+        assert each.slower is None or each.slower >= 0 or each.value == "zero-bubble"
         assert each.needs_bytes is None or each.needs_bytes > found.usable_bytes
         assert each.why
 
@@ -110,3 +111,40 @@ def test_a_batch_that_nothing_divides_is_said_so() -> None:
     fixed = {"tp": (1,), "pp": (1,), "cp": (1,)}
     with pytest.raises(BadInput, match="7 sequences does not divide"):
         require_layout(search_layouts(job, on, 64, batch, fixed=fixed), job, on, 64, batch)
+
+
+def test_zero_bubble_schedules_win_only_where_they_are_asked_for() -> None:
+    job, on, batch = work(deepseek_v3()), machine(), Batch(15360, exact=True)
+    usual = search_layouts(job, on, 512, batch)
+    assert {candidate.layout.schedule for candidate in usual.best} <= {"1f1b", "interleaved"}
+    asked = search_layouts(job, on, 512, batch, fixed={"schedule": ("zero-bubble",)})
+    assert {candidate.layout.schedule for candidate in asked.best} == {"zero-bubble"}
+
+
+@pytest.mark.parametrize(
+    ("fixed", "says"),
+    [
+        ({"ep": (8,)}, "no experts to spread"),
+        ({"pp": (1,), "vpp": (2,)}, "do not go with PP"),
+        ({"shard": (3,), "zero": (3,)}, "does not divide"),
+        ({"shard": (8,), "zero": (0,)}, "does not divide"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused_and_not_dropped(fixed: dict[str, tuple[int, ...]], says: str) -> None:
+    job, on, batch = work(llama_8b()), machine(), Batch(1024, exact=True)
+    found = search_layouts(job, on, 64, batch, fixed=fixed)
+    assert not found.best
+    assert any(says in reason for reason in found.rejected)
+
+
+def test_a_number_of_gpus_that_divides_is_named() -> None:
+    job, on, batch = work(llama_8b()), machine(), Batch(1024, exact=True)
+    with pytest.raises(BadInput, match="256 GPUs would divide"):
+        require_layout(search_layouts(job, on, 257, batch), job, on, 257, batch)
+
+
+def test_the_smallest_cluster_keeps_what_is_fixed() -> None:
+    job, on, batch = work(llama_8b()), machine(), Batch(1024, exact=True)
+    fixed = {"tp": (1,), "pp": (1,), "zero": (0,)}
+    with pytest.raises(BadInput, match="no number of H100 holds it with this layout"):
+        require_layout(search_layouts(job, on, 8, batch, fixed=fixed), job, on, 8, batch, fixed)

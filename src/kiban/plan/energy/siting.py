@@ -193,7 +193,7 @@ def share_of_feed(power_w: float, feed_w: float) -> float:
     """
     check_amount(power_w, "power_w")
     if not (math.isfinite(feed_w) and feed_w > 0):
-        raise BadInput(f"a feed must be above 0 W, not {feed_w:g}", where="feed_w")
+        raise BadInput(f"a feed must be above 0 W, not {feed_w:g} W", where="site.feed")
     return power_w / feed_w
 
 

@@ -169,11 +169,9 @@ def _why(w: Writer, estimate: TrainingEstimate, alternative: Alternative) -> Mar
     if alternative.needs_bytes is not None:
         usable = estimate.search.usable_bytes
         return w.t("why.memory", needs=w.memory(alternative.needs_bytes), usable=w.memory(usable))
-    words, plus, share = alternative.why.partition(" +")
-    part = next((part for part, said in PART_WORDS.items() if said == words), None)
-    if part is None or not plus:
-        return w.t("why.same")
-    return w.t("why.part", part=w.t(f"step.part.{part}"), share=share.removesuffix(" of a step"))
+    if alternative.part is None:
+        return w.t("why.faster" if (alternative.slower or 0) < 0 else "why.same")
+    return w.t("why.part", part=w.t(f"step.part.{alternative.part}"), share=w.share(alternative.share))
 
 
 def runners_up(w: Writer, estimate: TrainingEstimate) -> Table:

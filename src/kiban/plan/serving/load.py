@@ -24,6 +24,7 @@ from kiban.plan.energy.siting import energy, find_site
 from kiban.plan.evidence.efficiencies import efficiencies
 from kiban.plan.hardware.accelerators import Accelerator, accelerators, find_accelerator
 from kiban.plan.hardware.prices import Price, price_of
+from kiban.plan.hardware.this_machine import is_this_machine
 from kiban.plan.model.counts import count_parameters
 from kiban.plan.model.shape import ModelShape
 from kiban.plan.planfile import PlanModel, PlanSite, plan_shape
@@ -46,21 +47,24 @@ from kiban.plan.serving.replica import (
 # Share of requests that wait no longer than the time to first token says.
 PUNCTUAL = 0.95
 MILLION = 1e6
+# More than any service has, and far more than any model reads; beyond these a unit has slipped.
+MOST_REQUESTS_PER_S = 1e7
+MOST_TOKENS = 10**8
 ALONE = 1e-4  # sequences running on average where a request practically never meets another
 
 
 class ServingLoad(StrictModel):
     """What is asked of a service. Means over requests; latencies are to hold while the load is at its peak."""
 
-    requests_per_second: Annotated[float, Field(gt=0)]
-    prompt_tokens: Annotated[Tokens, Field(gt=0)] = Field(description="mean length of a prompt")
-    output_tokens: Annotated[Tokens, Field(gt=0)] = Field(description="mean length of an answer")
+    requests_per_second: Annotated[float, Field(gt=0, le=MOST_REQUESTS_PER_S)]
+    prompt_tokens: Annotated[Tokens, Field(gt=0, le=MOST_TOKENS)] = Field(description="mean length of a prompt")
+    output_tokens: Annotated[Tokens, Field(gt=0, le=MOST_TOKENS)] = Field(description="mean length of an answer")
     cached_prompt_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="of prompt tokens, found in a prefix cache"
     )
     ttft: Annotated[Seconds, Field(gt=0)] = Field(2.0, description="time to first token, 95% of requests: 2 s")
     tpot: Annotated[Seconds, Field(gt=0)] = Field(0.05, description="time per output token, mean of a request: 50 ms")
-    headroom: Annotated[float, Field(ge=0, lt=1)] = Field(
+    headroom: Annotated[float, Field(ge=0, le=0.95)] = Field(
         0.3, description="share of each replica's capacity that the mean load leaves free for peaks"
     )
     weights: WeightPrecision = "bf16"
@@ -301,10 +305,16 @@ def plan_serving(plan: ServingPlan, shape: ModelShape, folder: Path = Path()) ->
     """The fewest GPUs on which `shape` serves the plan's load within its latencies.
 
     Raises:
-        BadInput: an unknown GPU, a model that fits no spread, or latencies that none meets, with what limits and the
-            nearest that is achieved.
+        BadInput: an unknown GPU, a model or a sequence that fits no spread, or latencies that none meets, with what
+            limits and the nearest that is achieved.
     """
     load, given = plan.serving, plan.cluster
+    if is_this_machine(given.gpu):
+        raise BadInput(
+            "of this machine, training is measured and serving is not",
+            where="cluster.gpu",
+            hint="name a GPU of `kiban plan gpus`; `kiban serve` runs a model here",
+        )
     catalogue = accelerators(folder / given.catalogue) if given.catalogue else None
     accelerator = find_accelerator(given.gpu, "cluster.gpu", catalogue)
     machine = serving_machine(accelerator, product_precision(accelerator, load.weights), efficiencies())
@@ -366,11 +376,20 @@ def _does_not_fit(servers: list[Server], accelerator: Accelerator, load: Serving
     if not servers:
         return BadInput(f"TP {tp} does not divide the model or leaves the fast domain", where="cluster.tp")
     largest = max(servers, key=lambda server: server.free_bytes)
+    if largest.free_bytes > 0:
+        roomiest = max(servers, key=lambda server: server.free_bytes / server.sequence_bytes(load.requests))
+        return BadInput(
+            f"the model fits, but one sequence of {load.requests.whole:,.0f} tokens does not: its key-value cache "
+            f"needs {format_bytes(roomiest.sequence_bytes(load.requests))} of {format_bytes(roomiest.free_bytes)} "
+            f"free per GPU at best ({roomiest.replica.describe()} of {accelerator.name})",
+            where="serving.prompt_tokens" if load.prompt_tokens >= load.output_tokens else "serving.output_tokens",
+            hint="take shorter sequences, a narrower cache (kv_cache: fp8), or a GPU with more memory",
+        )
     needed = format_bytes(largest.weight_bytes + largest.reserved_bytes)
     usable = format_bytes(accelerator.memory_bytes * load.usable_memory_share)
     return BadInput(
         f"the model fits no spread over {accelerator.name}: even {largest.replica.describe()} needs {needed} of "
-        f"{usable} usable per GPU, and room for one sequence",
+        f"{usable} usable per GPU before any sequence",
         where="cluster.gpu",
         hint="take narrower weights (fp8, int4), shorter sequences, or a GPU with more memory",
     )
@@ -387,6 +406,7 @@ def _too_slow(servers: list[Server], load: ServingLoad) -> BadInput:
     else:
         what, limit, replica = "ttft", "working through the prompt", by_ttft[1]
         wanted, reached = load.ttft, by_ttft[0].ttft_s
+    asked = f"{wanted * 1e3:,.1f}" if wanted >= 1e-4 else f"{wanted * 1e3:.2g}"
     if reached <= wanted:
         at, replica = min(alone, key=lambda each: each[0].tpot_s / load.tpot + each[0].ttft_s / load.ttft)
         return BadInput(
@@ -396,7 +416,7 @@ def _too_slow(servers: list[Server], load: ServingLoad) -> BadInput:
             hint="relax one of them, or take a faster GPU or narrower weights",
         )
     return BadInput(
-        f"{wanted * 1e3:,.1f} ms cannot be met, not even by a sequence alone: {limit} takes {reached * 1e3:,.1f} ms at "
+        f"{asked} ms cannot be met, not even by a sequence alone: {limit} takes {reached * 1e3:,.1f} ms at "
         f"best ({replica})",
         where=f"serving.{what}",
         hint=f"allow {math.ceil(reached * 1.1e3):,} ms, or take a faster GPU, narrower weights or a smaller model",

@@ -214,8 +214,11 @@ class Server:
 
     def most_sequences(self, requests: Requests) -> int:
         """Of one batch of one group, each given room for its whole length."""
-        each = kv_cache_bytes(self.shape, requests.whole, CACHE_BYTES[self.cache]) / self._cache_split
-        return min(int(max(self.free_bytes, 0.0) / each), MOST_SEQUENCES)
+        return min(int(max(self.free_bytes, 0.0) / self.sequence_bytes(requests)), MOST_SEQUENCES)
+
+    def sequence_bytes(self, requests: Requests) -> float:
+        """Of the cache of one sequence at its whole length, on each GPU that holds a part of it."""
+        return kv_cache_bytes(self.shape, requests.whole, CACHE_BYTES[self.cache]) / self._cache_split
 
     # -- time -------------------------------------------------------------------------------------------------------
 

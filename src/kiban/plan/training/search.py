@@ -71,6 +71,7 @@ class Alternative:
     Attributes:
         slower: its time per token over the best one's, minus one; None where it does not fit.
         needs_bytes: the least memory per GPU that such a layout needs, where none fits.
+        part, share: what costs it most, of PARTS, and how much more of a step; None where it is as fast or faster.
     """
 
     dimension: str
@@ -79,6 +80,8 @@ class Alternative:
     slower: float | None
     needs_bytes: int | None
     why: str
+    part: str | None = None
+    share: float = 0.0
 
 
 @dataclass
@@ -216,10 +219,7 @@ def _alternatives(state: _State, winner: Candidate, usable: int) -> list[Alterna
         if value == getattr(winner.layout, dimension):
             continue
         if best.candidate is not None:
-            slower = best.candidate.seconds_per_sequence / winner.seconds_per_sequence - 1
-            found.append(
-                Alternative(dimension, value, best.candidate.layout, slower, None, _why(best.candidate, winner))
-            )
+            found.append(_slower(dimension, value, best.candidate, winner))
         elif best.layout is not None:
             needs = int(best.memory)
             why = f"does not fit: at least {format_bytes(needs)} of {format_bytes(usable)} usable"
@@ -228,16 +228,19 @@ def _alternatives(state: _State, winner: Candidate, usable: int) -> list[Alterna
     return sorted(found, key=lambda a: (order[a.dimension], a.slower is None, a.slower or 0.0))
 
 
-def _why(loser: Candidate, winner: Candidate) -> str:
-    """The part of the step that costs the loser most, per sequence."""
+def _slower(dimension: str, value: Any, loser: Candidate, winner: Candidate) -> Alternative:
+    """With the part of the step that costs the loser most, per sequence."""
+    slower = loser.seconds_per_sequence / winner.seconds_per_sequence - 1
+    if slower < 0:
+        why = "faster, but in few frameworks: ask for it with layout.schedule"
+        return Alternative(dimension, value, loser.layout, slower, None, why)
     more = {part: loser.seconds[part] / loser.sequences - winner.seconds[part] / winner.sequences for part in PARTS}
     worst = max(more, key=lambda part: more[part])
     share = more[worst] / winner.seconds_per_sequence
-    if loser.seconds_per_sequence < winner.seconds_per_sequence:
-        return "faster, but in few frameworks: ask for it with layout.schedule"
     if share < 0.0005:
-        return "as fast; the simpler one is preferred"
-    return f"{PART_WORDS[worst]} +{share:.1%} of a step"
+        return Alternative(dimension, value, loser.layout, slower, None, "as fast; the simpler one is preferred")
+    why = f"{PART_WORDS[worst]} +{share:.1%} of a step"
+    return Alternative(dimension, value, loser.layout, slower, None, why, worst, share)
 
 
 def smallest_cluster(
