@@ -43,7 +43,7 @@ class OutputType(PathType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = super().convert(value, param, ctx)
-        check_writable(path, param.opts[-1] if param else None)
+        check_writable(path, param.opts[0] if param else None)
         return path
 
 

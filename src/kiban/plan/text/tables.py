@@ -42,6 +42,9 @@ def _width(text: str) -> int:
 # -- published runs -------------------------------------------------------------------------------------------------
 
 
+BANDS = {"dense": "time of dense models", "sparse": "of sparse ones", "gpu_hours": "GPU-hours"}
+
+
 def validation_text(result: Mapping[str, Any]) -> str:
     """The object of calibration.validate as a table, the worst runs last."""
     rows = [("RUN", "GPU", "N", "FIGURE", "PUBLISHED", "PREDICTED", "ERROR", "WITHOUT IT", "LAYOUT")]
@@ -55,15 +58,15 @@ def validation_text(result: Mapping[str, Any]) -> str:
                  f"{run['loo_abs_error']:.1%}", layout if run["fits"] else f"{layout}, memory full")
             )  # fmt: skip
             name = ""
-    low, high = result["band_80"]["time"]
-    low_hours, high_hours = result["band_80"]["gpu_hours"]
+    bands = "; ".join(f"{BANDS[name]} {low:.2f} to {high:.2f}" for name, (low, high) in result["band_80"].items())
     summary = [
         f"{result['n']} runs of {result['file']}",
         f"median error {result['median_abs_error']:.1%}, 90th percentile {result['p90_abs_error']:.1%}",
         f"with the run left out of the fit: median {result['loo_median_abs_error']:.1%}, 90th percentile "
         f"{result['loo_p90_abs_error']:.1%}",
-        f"80% band of published over predicted: time {low:.2f} to {high:.2f}, GPU-hours {low_hours:.2f} to "
-        f"{high_hours:.2f}",
+        f"with all runs of its source left out: median {result['source_out_median_abs_error']:.1%}, 90th percentile "
+        f"{result['source_out_p90_abs_error']:.1%}",
+        f"80% band of published over predicted: {bands}",
     ]
     return columns(rows, "  r rrrr") + "\n\n" + "\n".join(summary)
 
