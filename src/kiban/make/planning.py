@@ -168,15 +168,17 @@ def _of_recipe(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> PlanFile
     gpu = given.get("gpu", THIS_MACHINE)
     alone = "gpu" not in given
     micro_batch = training.micro_batch_sequences
+    sequences = given.get("batch", micro_batch * training.gradient_accumulation_steps)
+    seq_len = given.get("seq_len", training.seq_len_tokens)
     with blamed(_options(given, KEYS), str(path)):
         return PlanFile(
             name=recipe.name,
             description=recipe.card.intended_use or "",
             model=model,
             training=PlanTraining(
-                tokens=tokens,
-                seq_len_tokens=given.get("seq_len", training.seq_len_tokens),
-                global_batch_sequences=given.get("batch", micro_batch * training.gradient_accumulation_steps),
+                tokens=max(tokens, sequences * seq_len),  # at least one step
+                seq_len_tokens=seq_len,
+                global_batch_sequences=sequences,
                 precision=given.get("precision", "fp32" if training.precision == "fp32" else "bf16"),
                 layout=LayoutChoice(micro_batch=micro_batch, recompute="none") if alone else LayoutChoice(),
             ),

@@ -292,7 +292,7 @@ class _Job:
     def calendar_hours(self) -> float:
         if self.hours_per_day is None or self.within_a_day:
             return self.hours
-        return self.hours * HOURS_A_DAY / self.hours_per_day
+        return max(self.hours, self.hours * HOURS_A_DAY / self.hours_per_day)
 
     def relative(self, area: Area, month: int | None, hour: int | None) -> float:
         """Mean relative intensity that the job meets."""

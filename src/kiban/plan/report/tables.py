@@ -17,7 +17,7 @@ from kiban.plan.report.numbers import power_of_ten, time_scale
 from kiban.plan.report.words import Writer, bounds
 from kiban.plan.training import memory as memory_model
 from kiban.plan.training.memory import CATEGORIES
-from kiban.plan.training.search import DIMENSIONS, PART_WORDS, Alternative
+from kiban.plan.training.search import DIMENSIONS, Alternative
 from kiban.plan.training.step import PARTS
 
 NOTHING = Markup("—")

@@ -52,11 +52,13 @@ def predict_local(run: LocalRun, here: ThisMachine, name: str, yen_per_hour: flo
     Raises:
         BadInput: it does not fit the device's memory.
     """
+    # A recipe of fewer tokens than a step holds is trained for one step.
+    tokens = max(run.tokens, run.sequences_per_step * run.seq_len_tokens)
     plan = PlanFile(
         name=name,
         model=PlanModel(shape=run.shape),
         training=PlanTraining(
-            tokens=run.tokens,
+            tokens=tokens,
             seq_len_tokens=run.seq_len_tokens,
             global_batch_sequences=run.sequences_per_step,
             precision=run.precision,
@@ -67,7 +69,7 @@ def predict_local(run: LocalRun, here: ThisMachine, name: str, yen_per_hour: flo
         site=PlanSite(pue=1.0),
     )
     cluster = Cluster(here.accelerator, 1, here.price(yen_per_hour), MTBF_GPU_HOURS, MTBF_SOURCE, RESTART_SECONDS, here)
-    return estimate_workload(plan, run.workload(), run.tokens, cluster, keep=1, explain=False)
+    return estimate_workload(plan, run.workload(), tokens, cluster, keep=1, explain=False)
 
 
 @dataclass(frozen=True)
