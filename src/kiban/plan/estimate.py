@@ -213,7 +213,7 @@ class TrainingEstimate:
             },
             "layout": {
                 **asdict(self.best.layout),
-                "text": self.best.layout.describe(),
+                "value": self.best.layout.describe(),
                 "sources": [
                     f"the fastest per token of {self.search.fitting:,} layouts that fit, "
                     f"of {self.search.examined:,} examined"
