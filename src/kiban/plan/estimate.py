@@ -163,8 +163,8 @@ class TrainingEstimate:
         rate = self.batch_tokens / self.best.step_seconds / self.cluster.gpus
         peak = peak_flops(self.cluster.accelerator, "bf16")
         flops, seq_len = self.flops, self.work.seq_len_tokens
-        whole = counts.training_flops_per_token(self.shape, seq_len).with_attention
-        again = counts.hardware_flops_per_token(self.shape, seq_len, self.best.layout.recompute) - whole
+        whole = counts.training_flops_per_token(self.shape, seq_len).with_causal_attention
+        again = counts.hardware_flops_per_token(self.shape, seq_len, self.best.layout.recompute, "causal") - whole
         per_token = {
             "six_n": flops.six_n,
             "with_attention": flops.with_attention,

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from kiban.plan.estimate import TrainingEstimate
 
 # Hoffmann et al. (2022): about 20 tokens per parameter use a training budget best.
-OPTIMAL_TOKENS_PER_PARAMETER = 20.0
 FEW_TOKENS_PER_PARAMETER = 5.0
 # Qwen3-0.6B saw about 36 T tokens, 60,000 per parameter: more than this has no published precedent.
 MANY_TOKENS_PER_PARAMETER = 100_000.0

@@ -65,9 +65,13 @@ def test_a_kept_plan_is_what_counts(put_artifact: Put, store: Store) -> None:
     model = set_processor(put_model(put_artifact, store), "some other processor")
     figure = {"value": 10_000, "low": 9_000, "high": 12_000, "unit": "", "sources": ["then"]}
     names = ("tokens_per_s_per_gpu", "duration_seconds", "kwh", "memory_per_gpu_bytes", "mfu", "tokens")
-    kept = {"estimate": dict.fromkeys(names, figure) | {"cluster": {"gpu": "that one"}}}
+    # The headline counts causal pairs; what is metered counts all pairs, here twice as many operations.
+    mfu = {**figure, "value": 0.2, "low": 0.1, "high": 0.3, "by_convention": {"with_attention": 0.4}}
+    kept = {"estimate": dict.fromkeys(names, figure) | {"mfu": mfu, "cluster": {"gpu": "that one"}}}
     rows = {row["figure"]: row for row in compare(model, kept)["figures"]}
     assert (rows["tokens_per_s"]["error"], rows["tokens_per_s"]["within_band"]) == (1.0, False)
+    assert rows["mfu"]["predicted"] == pytest.approx(0.4)
+    assert rows["mfu"]["high"] == pytest.approx(0.6)
     assert "outside the band" in comparison_text(compare(model, kept))
 
 

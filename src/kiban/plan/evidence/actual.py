@@ -59,8 +59,8 @@ def compare(model: Artifact, kept: Mapping[str, Any] | None) -> dict[str, Any]:
                   f"{energy}; {whole}"),
         _compared("peak_memory_bytes", "bytes", estimate["memory_per_gpu_bytes"], memory,
                   "of the GPU" if on_gpu else f"resident, {whole}"),
-        _compared("mfu", "share", estimate["mfu"], stats.get("mfu"),
-                  f"against {stats.get('peak_source', 'an unknown peak')}"),
+        _compared("mfu", "share", _as_metered(estimate["mfu"]), stats.get("mfu"),
+                  f"attention over all pairs; against {stats.get('peak_source', 'an unknown peak')}"),
     ]  # fmt: skip
     return {
         "model": model.manifest.name,
@@ -71,6 +71,12 @@ def compare(model: Artifact, kept: Mapping[str, Any] | None) -> dict[str, Any]:
         "tokens": {"predicted": estimate["tokens"]["value"], "metered": stats.get("tokens_trained")},
         "figures": rows,
     }
+
+
+def _as_metered(mfu: Mapping[str, Any]) -> dict[str, Any]:
+    """Predicted utilisation, counted as training counts it: attention over all pairs of tokens."""
+    scale = mfu["by_convention"]["with_attention"] / mfu["value"]
+    return {**mfu, **{name: mfu[name] * scale for name in ("value", "low", "high") if name in mfu}}
 
 
 def _compared(name: str, unit: str, predicted: Mapping[str, Any], metered: float | None, how: str) -> dict[str, Any]:

@@ -245,15 +245,18 @@ def forward_flops_per_token(shape: ModelShape, context_tokens: int, convention: 
     return 2.0 * matmul_weights(plain) + attention_flops_per_token(plain, context_tokens, convention)
 
 
-def hardware_flops_per_token(shape: ModelShape, seq_len_tokens: int, recompute: str) -> float:
+def hardware_flops_per_token(
+    shape: ModelShape, seq_len_tokens: int, recompute: str, convention: AttentionConvention = "full"
+) -> float:
     """Training operations with what is computed again: layers, feed-forward networks or latent projections.
 
-    Attention counts every pair of tokens (Korthikanti et al., 2022, appendix A).
+    By default attention counts every pair of tokens (Korthikanti et al., 2022, appendix A).
     """
-    flops = training_flops_per_token(shape, seq_len_tokens).with_attention
+    counted = training_flops_per_token(shape, seq_len_tokens)
+    flops = counted.with_attention if convention == "full" else counted.with_causal_attention
     if recompute == "full":
         head = 2.0 * shape.vocab_size * shape.hidden_size
-        return flops + forward_flops_per_token(shape, seq_len_tokens) - head
+        return flops + forward_flops_per_token(shape, seq_len_tokens, convention) - head
     if recompute in ("selective", "mlp") and shape.is_latent:
         assert shape.kv_lora_rank is not None
         assert shape.qk_nope_head_dim is not None

@@ -1,4 +1,4 @@
-"""What the step-time model assumes of software and machines in general, and the fitted efficiency of products."""
+"""What the step-time model assumes of software and machines in general: one value each for all of them."""
 
 from __future__ import annotations
 

@@ -81,14 +81,6 @@ class Machine:
         return self.accelerator.memory_bandwidth_bytes_per_s * self.constants.memory_efficiency
 
 
-@dataclass
-class _Seconds:
-    """Of one layer and one micro-batch, forward and backward."""
-
-    forward: Array
-    backward: Array
-
-
 def predict_step(work: Workload, machine: Machine, table: LayoutTable) -> StepTable:
     """Seconds per optimizer step and where they go."""
     layer = _Layer(work, machine, table)
