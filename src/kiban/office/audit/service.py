@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from kiban.office.audit.models import AuditEvent
+from kiban.office.work import Work
+
+
+def record(work: Work, action: str, subject_kind: str, subject_id: uuid.UUID | str, **details: Any) -> None:
+    """Add an act to the record, in the same transaction as the act: one is never there without the other.
+
+    Args:
+        action: `<module>.<verb in the past>`, such as `awards.approved`.
+        details: what an auditor needs to understand it, as JSON; never a secret.
+    """
+    work.session.add(
+        AuditEvent(
+            at=work.now,
+            actor_id=work.actor.person_id,
+            token_id=work.actor.token_id,
+            is_system=work.actor.is_system,
+            action=action,
+            subject_kind=subject_kind,
+            subject_id=str(subject_id),
+            details=details,
+            request_id=work.request_id,
+            address=work.address,
+        )
+    )

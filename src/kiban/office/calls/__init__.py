@@ -1,0 +1,1 @@
+"""Calls for proposals: themes, budget, rubric, dates, tracks and the constraints an award must keep."""

@@ -1,0 +1,157 @@
+"""The database: SQLite in a file by default, PostgreSQL in production; the same tables, types and rules on both."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from kiban.kit.errors import BadInput
+
+# Seconds a writer waits for another on SQLite, where one writes at a time.
+SQLITE_WAIT_SECONDS = 30.0
+
+
+class UtcTime(sa.types.TypeDecorator[datetime]):
+    """An instant. Naive times are refused: whose midnight they mean nobody can tell afterwards."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a time zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Whole numbers have 64 bits; SQLite gives out row numbers only to the type it calls INTEGER.
+Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Every table. Constraints get the same names on both databases, so that migrations can name them."""
+
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        int: Whole,
+        datetime: UtcTime(),
+        date: sa.Date(),
+        uuid.UUID: sa.Uuid(),
+        dict[str, Any]: Json,
+        list[dict[str, Any]]: Json,
+        list[str]: Json,
+    }
+
+
+def one_of(kind: type[StrEnum]) -> sa.Enum:
+    """A column that holds the values of an enumeration, checked by the database."""
+    return sa.Enum(
+        kind,
+        name=kind.__name__.lower(),
+        native_enum=False,
+        length=32,
+        create_constraint=True,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Database:
+    """A connection pool and the transactions on it."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, echo: bool = False) -> None:
+        """Open `url`: `sqlite:////path/office.db` or `postgresql://user@host/name` (psycopg 3).
+
+        Raises:
+            BadInput: the URL is no database kiban runs on.
+        """
+        self.url = _checked_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"echo": echo, "pool_pre_ping": not self.is_sqlite}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": SQLITE_WAIT_SECONDS, "check_same_thread": False}
+        else:
+            options |= {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": 10}
+        self.engine = sa.create_engine(self.url, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        # Objects stay readable after the commit: a service's result is turned into a response afterwards.
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self, *, read_only: bool = False) -> Iterator[Session]:
+        """A session whose work is committed at the end, all of it or, after an exception, none.
+
+        On SQLite a writing transaction holds the file's write lock from its start, so that what it reads stays true;
+        on PostgreSQL services lock the rows they decide on.
+        """
+        with self._sessions() as session:
+            session.connection(execution_options={"kiban_read_only": read_only})
+            if read_only and not self.is_sqlite:
+                session.execute(sa.text("SET TRANSACTION READ ONLY"))
+            yield session
+            if read_only:
+                session.expunge_all()  # a rollback would empty what was read
+                session.rollback()
+            else:
+                session.commit()
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def _checked_url(given: str) -> sa.URL:
+    hint = "sqlite:////path/to/office.db or postgresql://user@host/name"
+    try:
+        url = make_url(given)
+    except sa.exc.ArgumentError:
+        raise BadInput("not a database URL", where="KIBAN_DATABASE_URL", hint=hint) from None
+    backend = url.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise BadInput(f"kiban does not run on {backend}", where="KIBAN_DATABASE_URL", hint=hint)
+    if backend == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise BadInput("the office's SQLite database must be a file", where="KIBAN_DATABASE_URL", hint=hint)
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        return url
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    # SQLAlchemy's begin event starts transactions; sqlite3's own habit of starting them late would break them.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    reading = connection.get_execution_options().get("kiban_read_only", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

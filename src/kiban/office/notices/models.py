@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kiban.office.database import Base, one_of
+
+
+class Channel(StrEnum):
+    MAIL = "mail"
+    WEBHOOK = "webhook"
+
+
+class NoticeStatus(StrEnum):
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"  # given up after the last attempt
+
+
+class Notice(Base):
+    __tablename__ = "notices"
+    __table_args__ = (sa.UniqueConstraint("cause", "channel", "recipient"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    cause: Mapped[str] = mapped_column(sa.String(160))  # what it tells of; the same is never told twice
+    channel: Mapped[Channel] = mapped_column(one_of(Channel))
+    recipient: Mapped[str] = mapped_column(sa.String(500))
+    webhook_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("webhooks.id"))
+    event: Mapped[str] = mapped_column(sa.String(64))
+    subject: Mapped[str] = mapped_column(sa.String(300))
+    body: Mapped[str] = mapped_column(sa.Text)
+    payload: Mapped[dict[str, Any]]
+    status: Mapped[NoticeStatus] = mapped_column(one_of(NoticeStatus), index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime]
+    last_error: Mapped[str] = mapped_column(sa.Text, default="")
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
+class Webhook(Base):
+    __tablename__ = "webhooks"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    organisation_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("organisations.id"), index=True)
+    url: Mapped[str] = mapped_column(sa.String(500))
+    secret: Mapped[str] = mapped_column(sa.String(255))  # encrypted; signs each delivery
+    events: Mapped[list[str]]
+    created_by: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"))
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]

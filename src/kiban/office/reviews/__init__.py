@@ -1,0 +1,1 @@
+"""Reviews: conflicts of interest, assignment, scores, calibration, discussion."""

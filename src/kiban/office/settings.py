@@ -1,0 +1,56 @@
+"""Where the office keeps its things and how it is reached; every setting is an environment variable with a default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+from kiban.kit.errors import BadInput
+from kiban.office.schemas import Schema
+
+
+class Settings(Schema):
+    """Each field is read from the variable KIBAN_<FIELD IN CAPITALS>; one that is empty counts as not given."""
+
+    home: Path = Path(".kiban")  # database, attachments and key, unless said otherwise
+    database_url: str = ""  # default: SQLite in `home`
+    store: Path = Path(".kiban")  # the artifacts that reports point to
+    public_url: str = "http://127.0.0.1:8080"  # as people reach it, for links in letters and mail
+    smtp_url: str = ""  # smtp://user:password@host:587; empty: notices wait in the outbox
+    mail_from: str = "kiban@localhost"
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_name: str = ""  # on the sign-in button
+    allow_private_webhooks: bool = (
+        False  # for a programme inside one network; otherwise only public addresses over https
+    )
+    cookie_secure: bool = True  # False only without TLS on one's own machine
+    password_cost: int = 3  # argon2id passes over 64 MiB (RFC 9106, section 4, second choice)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Raises: BadInput: a variable that does not hold what it must."""
+        given = {name: environment.get(f"KIBAN_{name.upper()}", "") for name in cls.model_fields}
+        try:
+            return cls.model_validate({name: value for name, value in given.items() if value})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadInput(first["msg"], where=f"KIBAN_{str(first['loc'][0]).upper()}") from None
+
+    @property
+    def url(self) -> str:
+        return self.database_url or f"sqlite:///{(self.home / 'office.db').resolve()}"
+
+    @property
+    def attachments(self) -> Path:
+        return self.home / "attachments"
+
+    @property
+    def key_file(self) -> Path:
+        """The key that encrypts second factors and webhook secrets in the database."""
+        return self.home / "office.key"
