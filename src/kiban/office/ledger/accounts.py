@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 
 from kiban.office.ledger.models import AccountKind
 
@@ -31,7 +32,7 @@ class AccountRef:
     call_id: uuid.UUID | None = None
     grant_id: uuid.UUID | None = None
 
-    @property
+    @cached_property
     def code(self) -> str:
         """Its name in the books: kind, unit and whose it is."""
         parts = [self.kind.value, self.unit]

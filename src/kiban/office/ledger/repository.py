@@ -3,7 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -15,21 +15,58 @@ from kiban.office.ledger.models import Account, AccountKind, CauseKind, LedgerHe
 from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.work import Actor, Role
 
+# Posting is what everybody waits for in turn: its statements are built once and run below the ORM.
+_LOCK_HEAD = sa.select(LedgerHead.number, LedgerHead.hash).where(LedgerHead.id == 1).with_for_update()
+_FIRST_HEAD = sa.text("INSERT INTO ledger_head (id, number, hash) VALUES (1, 0, :hash) ON CONFLICT DO NOTHING")
+_MOVE_HEAD = sa.text("UPDATE ledger_head SET number = :number, hash = :hash WHERE id = 1")
+_POSTED = (
+    sa.select(
+        Posting.number,
+        Posting.cause_kind,
+        Posting.cause_id,
+        Posting.debit_account,
+        Posting.credit_account,
+        Posting.amount,
+    )
+    .where(Posting.cause_kind == sa.bindparam("kind"), Posting.cause_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(Posting.cause_id, Posting.leg)
+)
+_NUMBERS = sa.select(Account.code, Account.number).where(Account.code.in_(sa.bindparam("codes", expanding=True)))
+_SUMS = sa.union_all(
+    *(
+        sa.select(column.label("account"), (sign * sa.func.sum(Posting.amount)).label("amount"))
+        .where(column.in_(sa.bindparam("numbers", expanding=True)))
+        .group_by(column)
+        for column, sign in ((Posting.debit_account, 1), (Posting.credit_account, -1))
+    )
+)
+_INSERT = sa.insert(Posting.__table__)  # type: ignore[arg-type]
+
+
+class Posted(NamedTuple):
+    """A posting as far as its cause is concerned."""
+
+    number: int
+    cause_kind: CauseKind
+    cause_id: str
+    debit_account: int
+    credit_account: int
+    amount: int
+
 
 def lock_head(session: Session) -> tuple[int, str]:
     """Number and hash of the last posting, locked until the work ends: postings are made one work after another."""
-    statement = sa.select(LedgerHead.number, LedgerHead.hash).where(LedgerHead.id == 1).with_for_update()
-    row = session.execute(statement).one_or_none()
+    connection = session.connection()
+    row = connection.execute(_LOCK_HEAD).one_or_none()
     if row is None:
         # Two first postings at once: the second waits at the primary key for the first, then finds its row.
-        insert = sa.text("INSERT INTO ledger_head (id, number, hash) VALUES (1, 0, :hash) ON CONFLICT DO NOTHING")
-        session.execute(insert, {"hash": GENESIS})
-        row = session.execute(statement).one()
+        connection.execute(_FIRST_HEAD, {"hash": GENESIS})
+        row = connection.execute(_LOCK_HEAD).one()
     return row.number, row.hash
 
 
 def move_head(session: Session, number: int, last_hash: str) -> None:
-    session.execute(sa.update(LedgerHead).where(LedgerHead.id == 1).values(number=number, hash=last_hash))
+    session.connection().execute(_MOVE_HEAD, {"number": number, "hash": last_hash})
 
 
 def read_head(session: Session) -> tuple[int, str]:
@@ -37,30 +74,23 @@ def read_head(session: Session) -> tuple[int, str]:
     return (row.number, row.hash) if row else (0, GENESIS)
 
 
-def postings_of(session: Session, causes: Collection[tuple[CauseKind, str]]) -> dict[tuple[str, str], list[Posting]]:
+def posted(session: Session, causes: Collection[tuple[CauseKind, str]]) -> dict[tuple[CauseKind, str], list[Posted]]:
     """Postings that causes have made already, in the order of their legs."""
     by_kind: dict[CauseKind, list[str]] = {}
     for kind, cause_id in causes:
         by_kind.setdefault(kind, []).append(cause_id)
-    found: dict[tuple[str, str], list[Posting]] = {}
+    found: dict[tuple[CauseKind, str], list[Posted]] = {}
     for kind, ids in by_kind.items():
-        statement = (
-            sa.select(Posting)
-            .where(Posting.cause_kind == kind, Posting.cause_id.in_(ids))
-            .order_by(Posting.cause_id, Posting.leg)
-        )
-        for posting in session.scalars(statement):
-            found.setdefault((kind, posting.cause_id), []).append(posting)
+        for row in session.connection().execute(_POSTED, {"kind": kind, "ids": ids}):
+            found.setdefault((kind, row.cause_id), []).append(Posted(*row))
     return found
 
 
-def open_accounts(session: Session, refs: Collection[AccountRef], at: datetime) -> dict[str, int]:
+def open_accounts(session: Session, refs: Mapping[str, AccountRef], at: datetime) -> dict[str, int]:
     """Numbers of accounts by code; those that are missing are opened. The head must be locked."""
-    codes = {ref.code: ref for ref in refs}
-    statement = sa.select(Account.code, Account.number).where(Account.code.in_(codes))
-    numbers = {row.code: row.number for row in session.execute(statement)}
-    for code in sorted(set(codes) - set(numbers)):
-        ref = codes[code]
+    numbers = account_numbers(session, refs)
+    for code in sorted(refs.keys() - numbers.keys()):
+        ref = refs[code]
         account = Account(
             code=code, kind=ref.kind, unit=ref.unit, call_id=ref.call_id, grant_id=ref.grant_id, opened_at=at
         )
@@ -71,22 +101,21 @@ def open_accounts(session: Session, refs: Collection[AccountRef], at: datetime) 
 
 
 def insert_postings(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    session.execute(sa.insert(Posting), rows)
+    session.connection().execute(_INSERT, rows)
 
 
 def balances(session: Session, numbers: Collection[int]) -> dict[int, int]:
     """What went into each account less what left it."""
     totals = dict.fromkeys(numbers, 0)
-    for column, sign in ((Posting.debit_account, 1), (Posting.credit_account, -1)):
-        statement = sa.select(column, sa.func.sum(Posting.amount)).where(column.in_(numbers)).group_by(column)
-        for number, amount in session.execute(statement):
-            totals[number] += sign * int(amount)
+    if numbers:
+        for number, amount in session.connection().execute(_SUMS, {"numbers": list(numbers)}):
+            totals[number] += int(amount)
     return totals
 
 
 def account_numbers(session: Session, codes: Collection[str]) -> dict[str, int]:
-    statement = sa.select(Account.code, Account.number).where(Account.code.in_(codes))
-    return {row.code: row.number for row in session.execute(statement)}
+    rows = session.connection().execute(_NUMBERS, {"codes": list(codes)})
+    return {row.code: row.number for row in rows}
 
 
 def visible_accounts(actor: Actor) -> sa.ColumnElement[bool]:

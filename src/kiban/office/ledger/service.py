@@ -5,14 +5,20 @@ Every amount moves from one account to another and has a cause; a cause posts on
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any
 
 from kiban.office.errors import Conflict, Invalid, NotFound
 from kiban.office.ledger import repository
 from kiban.office.ledger.accounts import AccountRef
 from kiban.office.ledger.chain import Link
-from kiban.office.ledger.models import Account, CauseKind, Posting
+from kiban.office.ledger.models import Account, AccountKind, CauseKind, Posting
+from kiban.office.ledger.repository import Posted
+from kiban.office.paging import Page, PageRequest
 from kiban.office.work import Work
 
 LARGEST = 2**62  # leaves room for sums in 64 bits
@@ -37,6 +43,24 @@ class Entry:
     moves: tuple[Move, ...]
 
 
+@dataclass(frozen=True)
+class AccountFilter:
+    kind: AccountKind | None = None
+    unit: str | None = None
+    call_id: uuid.UUID | None = None
+    grant_id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True)
+class PostingFilter:
+    account: int | None = None
+    cause_kind: CauseKind | None = None
+    cause_id: str | None = None
+    unit: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class Overdrawn(Conflict):
     """An account that may not be negative would become so."""
 
@@ -50,7 +74,7 @@ class Overdrawn(Conflict):
         self.balance = balance
 
 
-def post(work: Work, *entries: Entry) -> list[Posting]:
+def post(work: Work, *entries: Entry) -> list[Posted]:
     """Post entries that are not posted yet, all or none; return the postings of all of them.
 
     Moves of zero are left out. The ledger is locked from here to the end of the work, so post last.
@@ -63,31 +87,29 @@ def post(work: Work, *entries: Entry) -> list[Posting]:
     entries = tuple(entry for entry in map(_checked, entries) if entry.moves)
     if not entries:
         return []
+    work.session.flush()
     number, last = repository.lock_head(work.session)
-    known = repository.postings_of(work.session, [(entry.cause_kind, entry.cause_id) for entry in entries])
-    refs = {ref for entry in entries for move in entry.moves for ref in (move.debit, move.credit)}
+    seen = repository.posted(work.session, [(entry.cause_kind, entry.cause_id) for entry in entries])
+    refs = {ref.code: ref for entry in entries for move in entry.moves for ref in (move.debit, move.credit)}
     numbers = repository.open_accounts(work.session, refs, work.now)
-    made: list[Posting] = []
-    fresh: list[Posting] = []
-    seen: dict[tuple[str, str], list[Posting]] = dict(known)
+    made: list[Posted] = []
+    rows: list[dict[str, Any]] = []
     for entry in entries:
         key = (entry.cause_kind, entry.cause_id)
         if key in seen:
             _require_same(entry, seen[key], numbers)
-            made.extend(seen[key])
-            continue
-        legs = []
-        for leg, move in enumerate(entry.moves):
-            number += 1
-            posting = _posting(work, number, last, entry, leg, move, numbers)
-            last = posting.hash
-            legs.append(posting)
-        seen[key] = legs
-        fresh.extend(legs)
-        made.extend(legs)
-    if fresh:
-        _require_cover(work, fresh, refs, numbers)
-        repository.insert_postings(work.session, [_row(posting) for posting in fresh])
+        else:
+            for leg, move in enumerate(entry.moves):
+                number += 1
+                row = _row(work, number, last, entry, leg, move, numbers)
+                last = row["hash"]
+                rows.append(row)
+            legs = rows[len(rows) - len(entry.moves) :]
+            seen[key] = [Posted(**{name: row[name] for name in Posted._fields}) for row in legs]
+        made.extend(seen[key])
+    if rows:
+        _require_cover(work, rows, refs, numbers)
+        repository.insert_postings(work.session, rows)
         repository.move_head(work.session, number, last)
     return made
 
@@ -102,6 +124,34 @@ def balances(work: Work, accounts: Sequence[AccountRef]) -> dict[AccountRef, int
     numbers = repository.account_numbers(work.session, [account.code for account in accounts])
     sums = repository.balances(work.session, list(numbers.values()))
     return {account: sums.get(numbers.get(account.code, 0), 0) for account in accounts}
+
+
+def balances_of(work: Work, accounts: Sequence[Account]) -> dict[int, int]:
+    """Balances by account number."""
+    return repository.balances(work.session, [account.number for account in accounts])
+
+
+def codes_of(work: Work, postings: Sequence[Posting]) -> dict[int, str]:
+    """Codes of the accounts on both sides of postings, by number."""
+    sides = (posting.debit_account for posting in postings), (posting.credit_account for posting in postings)
+    return repository.codes(work.session, set(chain(*sides)))
+
+
+def list_accounts(work: Work, page: PageRequest, filters: AccountFilter) -> Page[Account]:
+    """The accounts this person may see: a grantee's own grants', all of them with an office role."""
+    _require_member(work)
+    return repository.accounts(work.session, work.actor, page, **vars(filters))
+
+
+def list_postings(work: Work, page: PageRequest, filters: PostingFilter) -> Page[Posting]:
+    """Postings to or from the accounts this person may see, the newest first."""
+    _require_member(work)
+    return repository.postings(work.session, work.actor, page, **vars(filters))
+
+
+def _require_member(work: Work) -> None:
+    if not work.actor.is_system:
+        _ = work.person_id
 
 
 def visible_account(work: Work, number: int) -> tuple[Account, int]:
@@ -127,9 +177,9 @@ def _checked(entry: Entry) -> Entry:
     return Entry(entry.cause_kind, entry.cause_id, tuple(move for move in entry.moves if move.amount))
 
 
-def _posting(
+def _row(
     work: Work, number: int, previous: str, entry: Entry, leg: int, move: Move, numbers: dict[str, int]
-) -> Posting:
+) -> dict[str, Any]:
     link = Link(
         previous_hash=previous,
         number=number,
@@ -144,28 +194,14 @@ def _posting(
         memo=move.memo,
         actor_id=work.actor.person_id,
     )
-    return Posting(
-        number=number,
-        at=work.now,
-        cause_kind=entry.cause_kind,
-        cause_id=entry.cause_id,
-        leg=leg,
-        unit=link.unit,
-        debit_account=numbers[link.debit],
-        credit_account=numbers[link.credit],
-        amount=move.amount,
-        memo=move.memo,
-        actor_id=link.actor_id,
-        previous_hash=previous,
-        hash=link.hash(),
-    )
+    row = link._asdict() | {"hash": link.hash()}
+    row["cause_kind"] = entry.cause_kind
+    row["debit_account"] = numbers[row.pop("debit")]
+    row["credit_account"] = numbers[row.pop("credit")]
+    return row
 
 
-def _row(posting: Posting) -> dict[str, object]:
-    return {column.key: getattr(posting, column.key) for column in Posting.__table__.columns}
-
-
-def _require_same(entry: Entry, posted: Sequence[Posting], numbers: dict[str, int]) -> None:
+def _require_same(entry: Entry, posted: Sequence[Posted], numbers: dict[str, int]) -> None:
     asked = [(numbers[move.debit.code], numbers[move.credit.code], move.amount) for move in entry.moves]
     if asked != [(posting.debit_account, posting.credit_account, posting.amount) for posting in posted]:
         raise Conflict(
@@ -174,15 +210,17 @@ def _require_same(entry: Entry, posted: Sequence[Posting], numbers: dict[str, in
         )
 
 
-def _require_cover(work: Work, fresh: Sequence[Posting], refs: set[AccountRef], numbers: dict[str, int]) -> None:
-    """That no account which may not be negative is, after each entry and not only after the last."""
-    guarded = {numbers[ref.code]: ref for ref in refs if not ref.may_be_negative}
-    credited = {posting.credit_account for posting in fresh} & guarded.keys()
-    held = repository.balances(work.session, credited)
-    for posting in fresh:
-        if posting.debit_account in held:
-            held[posting.debit_account] += posting.amount
-        if posting.credit_account in held:
-            held[posting.credit_account] -= posting.amount
-            if held[posting.credit_account] < 0:
-                raise Overdrawn(guarded[posting.credit_account], held[posting.credit_account])
+def _require_cover(
+    work: Work, rows: Sequence[dict[str, Any]], refs: dict[str, AccountRef], numbers: dict[str, int]
+) -> None:
+    """That no account which may not be negative is, after each posting and not only after the last."""
+    guarded = {numbers[code]: ref for code, ref in refs.items() if not ref.may_be_negative}
+    held = repository.balances(work.session, {row["credit_account"] for row in rows} & guarded.keys())
+    for row in rows:
+        if row["debit_account"] in held:
+            held[row["debit_account"]] += row["amount"]
+        credited = row["credit_account"]
+        if credited in held:
+            held[credited] -= row["amount"]
+            if held[credited] < 0:
+                raise Overdrawn(guarded[credited], held[credited])
