@@ -1,0 +1,7 @@
+"""How the inspecting process ends when it cannot answer."""
+
+from __future__ import annotations
+
+TIMED_OUT = 1  # faulthandler's
+BROKEN = 70
+OUT_OF_MEMORY = 71
