@@ -120,7 +120,12 @@ def charge(settings: Settings, grant: uuid.UUID, jobs: int, ready: Any) -> None:
     ready.wait()
     for job in range(jobs):
         with office.work() as work:
-            post(work, movements.use(grant, amounts, amounts, joules=JOULES, cause_id=f"{grant}-{job}"))
+            cause_id = f"{grant}-{job}"
+            post(
+                work,
+                movements.use(grant, amounts, amounts, cause_id=cause_id),
+                movements.draw(grant, JOULES, cause_id=f"{cause_id}/energy"),
+            )
     office.close()
 
 

@@ -89,8 +89,9 @@ class ClusterTask(Base):
     grant_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("grants.id"), index=True)
     reason: Mapped[str] = mapped_column(sa.String(200))
     status: Mapped[ClusterTaskStatus] = mapped_column(one_of(ClusterTaskStatus), index=True)
+    asked: Mapped[int] = mapped_column(default=1)  # raised when it is asked for again before it is done
     attempts: Mapped[int] = mapped_column(default=0)
-    next_at: Mapped[datetime]
+    next_at: Mapped[datetime]  # while a process works on it, when that process is given up
     last_error: Mapped[str] = mapped_column(sa.Text, default="")
     changes: Mapped[list[str]] = mapped_column(default=list)
     created_at: Mapped[datetime]

@@ -65,7 +65,7 @@ def release(grant_id: uuid.UUID, amounts: Amounts, *, cause_id: str) -> Entry:
     )
 
 
-def use(grant_id: uuid.UUID, amounts: Amounts, covered: Amounts, *, joules: int, cause_id: str) -> Entry:
+def use(grant_id: uuid.UUID, amounts: Amounts, covered: Amounts, *, cause_id: str) -> Entry:
     """Charge what a job used: as far as it is `covered` from what is available, beyond that as an overrun.
 
     Usage has happened, so it is always posted; an overrun shows until a later tranche covers it (`cover`).
@@ -74,8 +74,13 @@ def use(grant_id: uuid.UUID, amounts: Amounts, covered: Amounts, *, joules: int,
     for (unit, amount), (_, paid) in zip(amounts.items(), covered.items(), strict=True):
         moves.append(Move(accounts.used(grant_id, unit), accounts.available(grant_id, unit), paid))
         moves.append(Move(accounts.used(grant_id, unit), accounts.overrun(grant_id, unit), amount - paid))
-    moves.append(Move(accounts.used(grant_id, accounts.JOULES), accounts.source(accounts.JOULES), joules))
     return Entry(CauseKind.USAGE, cause_id, tuple(moves))
+
+
+def draw(grant_id: uuid.UUID, joules: int, *, cause_id: str) -> Entry:
+    """The energy of a job."""
+    move = Move(accounts.used(grant_id, accounts.JOULES), accounts.source(accounts.JOULES), joules)
+    return Entry(CauseKind.USAGE, cause_id, (move,))
 
 
 def cover(grant_id: uuid.UUID, amounts: Amounts, *, kind: CauseKind, cause_id: str) -> Entry:

@@ -114,6 +114,12 @@ def post(work: Work, *entries: Entry) -> list[Posted]:
     return made
 
 
+def lock_ledger(work: Work) -> None:
+    """Keep others from posting until the work ends: balances read from here on stay true for what is posted on them."""
+    work.session.flush()
+    repository.lock_head(work.session)
+
+
 def balance(work: Work, account: AccountRef) -> int:
     """What an account holds; one that nothing was ever posted to holds 0."""
     return balances(work, [account])[account]

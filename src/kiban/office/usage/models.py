@@ -31,6 +31,7 @@ class UsageRecord(Base):
     gpu_seconds: Mapped[int]
     posted_gpu_seconds: Mapped[int] = mapped_column(default=0)
     posted_yen: Mapped[int] = mapped_column(default=0)
+    posted_joules: Mapped[int] = mapped_column(default=0)  # once, when the job has ended
     energy_joules: Mapped[int | None]
     energy_source: Mapped[str] = mapped_column(sa.String(16))  # measured, estimated, unknown
     artifact_digest: Mapped[str | None] = mapped_column(sa.String(64), index=True)
@@ -54,9 +55,7 @@ class Difference(Base):
     __table_args__ = (sa.UniqueConstraint("kind", "subject"),)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(
-        sa.String(48)
-    )  # job_without_grant, scheduler_and_ledger, …
+    kind: Mapped[str] = mapped_column(sa.String(48))  # job_without_grant, scheduler_and_ledger, …
     subject: Mapped[str] = mapped_column(sa.String(128))
     grant_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("grants.id"), index=True)
     expected: Mapped[int | None]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from kiban.office.database import UtcTime
+from kiban.office.grants.models import Grant
+from kiban.office.grants.policy import visible_to
+from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.supply.models import Pool
+from kiban.office.usage.models import Difference, UsageCursor, UsageRecord
+from kiban.office.work import Actor
+
+_FIRST_CURSOR = sa.text(
+    "INSERT INTO usage_cursors (cluster, read_until) VALUES (:cluster, :at) ON CONFLICT DO NOTHING"
+).bindparams(sa.bindparam("at", type_=UtcTime()))
+
+
+def lock_cursor(session: Session, cluster: str, beginning: datetime) -> UsageCursor:
+    """How far a cluster has been read, held until the work ends: two readers take turns."""
+    session.execute(_FIRST_CURSOR, {"cluster": cluster, "at": beginning})
+    statement = sa.select(UsageCursor).where(UsageCursor.cluster == cluster).with_for_update()
+    return session.scalars(statement.execution_options(populate_existing=True)).one()
+
+
+def cursor(session: Session, cluster: str) -> datetime | None:
+    return session.scalar(sa.select(UsageCursor.read_until).where(UsageCursor.cluster == cluster))
+
+
+def clusters(session: Session) -> list[str]:
+    """The clusters that pools are on."""
+    statement = sa.select(Pool.slurm_cluster).where(Pool.slurm_cluster.is_not(None)).distinct()
+    return sorted(name for name in session.scalars(statement) if name)
+
+
+def pools_of(session: Session, cluster: str) -> dict[str, Pool]:
+    """A cluster's pools by partition; one that replaced another at the same partition is the newer."""
+    statement = sa.select(Pool).where(Pool.slurm_cluster == cluster).order_by(Pool.id)
+    return {pool.slurm_partition: pool for pool in session.scalars(statement) if pool.slurm_partition}
+
+
+def pools(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Pool]:
+    return {pool.id: pool for pool in session.scalars(sa.select(Pool).where(Pool.id.in_(ids)))}
+
+
+def grants_by_code(session: Session, codes: Collection[str]) -> dict[str, Grant]:
+    statement = sa.select(Grant).where(Grant.code.in_(codes))
+    return {grant.code: grant for grant in session.scalars(statement)}
+
+
+def records_by_key(session: Session, cluster: str, keys: Collection[str]) -> dict[str, UsageRecord]:
+    statement = sa.select(UsageRecord).where(UsageRecord.cluster == cluster, UsageRecord.job_key.in_(keys))
+    return {record.job_key: record for record in session.scalars(statement)}
+
+
+def unended_since(session: Session, cluster: str) -> datetime | None:
+    """When the oldest job started whose end has not been seen."""
+    statement = sa.select(sa.func.min(UsageRecord.started_at)).where(
+        UsageRecord.cluster == cluster, UsageRecord.ended_at.is_(None)
+    )
+    return session.scalar(statement)
+
+
+def records(
+    session: Session,
+    actor: Actor,
+    page: PageRequest,
+    *,
+    grant_id: uuid.UUID | None = None,
+    pool_id: uuid.UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Page[UsageRecord]:
+    """Records of the grants one may see; those without a grant are the office's."""
+    statement = sa.select(UsageRecord)
+    if not actor.sees_everything:
+        statement = statement.where(UsageRecord.grant_id.in_(sa.select(Grant.id).where(visible_to(actor))))
+    if grant_id is not None:
+        statement = statement.where(UsageRecord.grant_id == grant_id)
+    if pool_id is not None:
+        statement = statement.where(UsageRecord.pool_id == pool_id)
+    if since is not None:
+        statement = statement.where(UsageRecord.started_at >= since)
+    if until is not None:
+        statement = statement.where(UsageRecord.started_at < until)
+    return read_page(session, statement, UsageRecord.id, page, newest_first=True)
+
+
+def difference(session: Session, kind: str, subject: str) -> Difference | None:
+    statement = sa.select(Difference).where(Difference.kind == kind, Difference.subject == subject)
+    return session.scalars(statement).one_or_none()
+
+
+def find_difference(session: Session, actor: Actor, difference_id: uuid.UUID) -> Difference | None:
+    statement = sa.select(Difference).where(Difference.id == difference_id).with_for_update(of=Difference)
+    if not actor.sees_everything:
+        statement = statement.where(Difference.grant_id.in_(sa.select(Grant.id).where(visible_to(actor))))
+    return session.scalars(statement).one_or_none()
+
+
+def differences(
+    session: Session, actor: Actor, page: PageRequest, *, explained: bool | None = None
+) -> Page[Difference]:
+    statement = sa.select(Difference)
+    if not actor.sees_everything:
+        statement = statement.where(Difference.grant_id.in_(sa.select(Grant.id).where(visible_to(actor))))
+    if explained is not None:
+        known = Difference.explained_at.is_not(None)
+        statement = statement.where(known if explained else ~known)
+    return read_page(session, statement, Difference.id, page, newest_first=True)

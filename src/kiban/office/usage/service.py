@@ -1,0 +1,57 @@
+"""Usage as people read it, and the reading of every cluster's scheduler."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from kiban.engines.slurm.usage import JobUsage, read_usage
+from kiban.kit.errors import KibanError
+from kiban.office.office import Office
+from kiban.office.paging import Page, PageRequest
+from kiban.office.usage import repository
+from kiban.office.usage.models import UsageRecord
+from kiban.office.usage.sync import SyncResult, reading_window, take_in
+from kiban.office.work import Work
+
+log = structlog.get_logger(__name__)
+# Asks a scheduler for every run that was active since an instant.
+Read = Callable[[datetime], list[JobUsage]]
+
+
+def list_usage(
+    work: Work,
+    page: PageRequest,
+    *,
+    grant_id: uuid.UUID | None = None,
+    pool_id: uuid.UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Page[UsageRecord]:
+    """Jobs of the grants one may see, the newest first."""
+    return repository.records(
+        work.session, work.actor, page, grant_id=grant_id, pool_id=pool_id, since=since, until=until
+    )
+
+
+def sync(office: Office, *, read: Read = read_usage) -> list[SyncResult]:
+    """Read every cluster that pools are on. No transaction is open while a scheduler answers.
+
+    A cluster that does not answer is left for the next time, which reads what was missed.
+    """
+    with office.work(read_only=True) as work:
+        windows = {cluster: reading_window(work, cluster) for cluster in repository.clusters(work.session)}
+    results = []
+    for cluster, since in windows.items():
+        asked_at = office.clock()
+        try:
+            jobs = [job for job in read(since) if job.cluster == cluster]
+        except KibanError as error:
+            log.warning("usage_not_read", cluster=cluster, error=str(error))
+            continue
+        with office.work() as work:
+            results.append(take_in(work, cluster, jobs, asked_at))
+    return results
