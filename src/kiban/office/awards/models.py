@@ -15,11 +15,12 @@ class Selection(Base):
     """One study of a call's awards: the problem as it stood, and what solving it gave for each objective."""
 
     __tablename__ = "selections"
+    __table_args__ = (sa.UniqueConstraint("call_id", "number"),)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     call_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("calls.id"), index=True)
-    number: Mapped[int]
-    problem: Mapped[dict[str, Any]]
+    number: Mapped[int]  # 1, 2, … of the call
+    problem: Mapped[dict[str, Any]]  # {"blocs": {name: AwardProblem}}
     problem_sha256: Mapped[str] = mapped_column(sa.String(64))
     options: Mapped[dict[str, Any]]  # gap, time limit, seed, solver, budget if another than the call's
     solutions: Mapped[list[dict[str, Any]]]
@@ -68,6 +69,7 @@ class Decision(Base):
     call_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("calls.id"), unique=True)
     selection_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("selections.id"))
     objective: Mapped[str] = mapped_column(sa.String(32))
+    with_lottery: Mapped[bool] = mapped_column(default=False)
     status: Mapped[DecisionStatus] = mapped_column(one_of(DecisionStatus))
     reason: Mapped[str] = mapped_column(sa.Text)
     drafted_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("people.id"))

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from kiban.office.awards.models import Award, Decision, DecisionStatus, Pin, Selection
+from kiban.office.members.models import Organisation
+from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion
+from kiban.office.reviews.policy import conflict_exists
+from kiban.office.work import Actor, Role
+
+COMPETING = (ProposalStatus.SUBMITTED, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A submitted proposal as the solver needs it, whoever asks."""
+
+    proposal: Proposal
+    body: dict[str, object]
+    organisation: Organisation
+
+
+def entrants(session: Session, call_id: uuid.UUID) -> list[Entrant]:
+    statement = (
+        sa.select(Proposal, ProposalVersion.body, Organisation)
+        .join(
+            ProposalVersion,
+            sa.and_(ProposalVersion.proposal_id == Proposal.id, ProposalVersion.number == Proposal.submitted_version),
+        )
+        .join(Organisation, Organisation.id == Proposal.organisation_id)
+        .where(Proposal.call_id == call_id, Proposal.status.in_(COMPETING))
+        .order_by(Proposal.id)
+    )
+    return [Entrant(*row) for row in session.execute(statement)]
+
+
+def conflicted(session: Session, person_id: uuid.UUID, call_id: uuid.UUID) -> set[uuid.UUID]:
+    """Proposals of the call that a conflict of interest closes to a person."""
+    statement = sa.select(Proposal.id).where(Proposal.call_id == call_id, conflict_exists(person_id))
+    return set(session.scalars(statement))
+
+
+def pins(session: Session, call_id: uuid.UUID, *, removed: bool = False) -> list[Pin]:
+    statement = sa.select(Pin).where(Pin.call_id == call_id).order_by(Pin.id)
+    if not removed:
+        statement = statement.where(Pin.removed_at.is_(None))
+    return list(session.scalars(statement))
+
+
+def pin(session: Session, call_id: uuid.UUID, pin_id: uuid.UUID) -> Pin | None:
+    statement = sa.select(Pin).where(Pin.id == pin_id, Pin.call_id == call_id).with_for_update()
+    return session.scalars(statement).one_or_none()
+
+
+def competes(session: Session, call_id: uuid.UUID, proposal_id: uuid.UUID) -> bool:
+    statement = sa.select(Proposal.id).where(
+        Proposal.id == proposal_id, Proposal.call_id == call_id, Proposal.status.in_(COMPETING)
+    )
+    return session.scalar(statement) is not None
+
+
+def next_number(session: Session, call_id: uuid.UUID) -> int:
+    statement = sa.select(sa.func.max(Selection.number)).where(Selection.call_id == call_id)
+    return (session.scalar(statement) or 0) + 1
+
+
+def study(session: Session, call_id: uuid.UUID, study_id: uuid.UUID, *, lock: bool = False) -> Selection | None:
+    statement = sa.select(Selection).where(Selection.id == study_id, Selection.call_id == call_id)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return session.scalars(statement).one_or_none()
+
+
+def studies(session: Session, call_id: uuid.UUID, page: PageRequest) -> Page[Selection]:
+    statement = sa.select(Selection).where(Selection.call_id == call_id)
+    return read_page(session, statement, Selection.id, page, newest_first=True)
+
+
+def decision(session: Session, call_id: uuid.UUID, *, lock: bool = False) -> Decision | None:
+    statement = sa.select(Decision).where(Decision.call_id == call_id)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return session.scalars(statement).one_or_none()
+
+
+def awards_of(session: Session, call_id: uuid.UUID) -> list[Award]:
+    return list(session.scalars(sa.select(Award).where(Award.call_id == call_id).order_by(Award.id)))
+
+
+def visible_awards(session: Session, actor: Actor, page: PageRequest, call_id: uuid.UUID | None) -> Page[Award]:
+    """Announced awards are public; before that they are the office's, and the panel's of the call."""
+    announced = sa.select(Decision.id).where(Decision.status == DecisionStatus.ANNOUNCED)
+    statement = sa.select(Award)
+    if not actor.sees_everything and Role.PANEL not in actor.roles:
+        seen = Award.decision_id.in_(announced)
+        calls = actor.calls_with(Role.PANEL)
+        statement = statement.where(sa.or_(seen, Award.call_id.in_(calls)) if calls else seen)
+    if call_id is not None:
+        statement = statement.where(Award.call_id == call_id)
+    return read_page(session, statement, Award.id, page)
+
+
+def proposals(session: Session, ids: Collection[uuid.UUID]) -> Sequence[Proposal]:
+    return session.scalars(sa.select(Proposal).where(Proposal.id.in_(ids))).all()
