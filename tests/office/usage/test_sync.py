@@ -14,8 +14,9 @@ from kiban.office.grants.cluster import desired_account
 from kiban.office.grants.models import Grant
 from kiban.office.ledger.verification import verify
 from kiban.office.paging import PageRequest
+from kiban.office.usage.charges import charged_yen
 from kiban.office.usage.differences import list_differences
-from kiban.office.usage.sync import SyncResult, charged_yen, reading_window, take_in
+from kiban.office.usage.sync import SyncResult, reading_window, take_in
 
 from ..grants.conftest import GPU_SECONDS, Funded, funded, job
 

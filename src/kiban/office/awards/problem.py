@@ -1,8 +1,8 @@
 """A call as the solver sees it: candidates from proposals and scores, rules from the call, pins from people.
 
-Proposals that judge one another in distributed peer review are solved apart, group by group, each with a part of the
-budget and of the pools in proportion to what the group asks for. What a group gets then depends on no score that its
-own members gave (the partition mechanism; Alon, Fischer, Procaccia and Tennenholtz, "Sum of us", 2011).
+Proposals in distributed peer review are solved apart, group by group, each with its own part of the budget and of the
+pools, so that no score its members gave has a say in it (`reviews.peer`). What a track may award is its part of all
+that is asked for; a rule of the call that counts awards or shares holds in each group.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from kiban.office.calls.models import Call
 from kiban.office.calls.schemas import Constraints
 from kiban.office.calls.service import constraints_of, get_call, offered_pools, tracks_of
 from kiban.office.proposals.schemas import Openness, ProposalBody, Tier
+from kiban.office.reviews.peer import PeerGroup
 from kiban.office.reviews.scores import ProposalScore
-from kiban.office.reviews.service import score_table
+from kiban.office.reviews.service import peer_groups, score_table
 from kiban.office.supply import models as supply_models
 from kiban.office.supply.service import pools_by_id
 from kiban.office.work import Work
@@ -77,7 +78,7 @@ def build_problem(work: Work, call_id: uuid.UUID, request: StudyRequest) -> Prob
     entrants = repository.entrants(work.session, call_id)
     offered = offered_pools(work, call_id)
     pools = pools_by_id(work, list(offered))
-    builder = _Builder(call, constraints_of(call), offered, pools, scores, request)
+    builder = _Builder(call, constraints_of(call), offered, pools, scores, peer_groups(work, call_id), request)
     return builder.problem(entrants, _own_pins(repository.pins(work.session, call_id)))
 
 
@@ -100,23 +101,26 @@ class _Builder:
     offered: Mapping[uuid.UUID, int]
     pools: Mapping[uuid.UUID, supply_models.Pool]
     scores: Mapping[uuid.UUID, ProposalScore]
+    groups: Sequence[PeerGroup]
     request: StudyRequest
 
     def problem(self, entrants: Sequence[Entrant], pins: Sequence[Pin]) -> Problem:
+        names = {
+            proposal_id: f"{group.track}-{group.number}" for group in self.groups for proposal_id in group.proposal_ids
+        }
         blocs: dict[str, list[Candidate]] = {}
         excluded: dict[str, str] = {}
         for entrant in entrants:
-            score = self.scores.get(entrant.proposal.id)
-            candidate, why_not = self.candidate(entrant, score)
+            candidate, why_not = self.candidate(entrant, self.scores.get(entrant.proposal.id))
             if why_not:
                 excluded[candidate.proposal_id] = why_not
-            group = None if score is None else score.peer_group
-            blocs.setdefault(ALL if group is None else f"peers-{group + 1}", []).append(candidate)
-        if not blocs:
-            blocs = {ALL: []}
+            blocs.setdefault(names.get(entrant.proposal.id, ALL), []).append(candidate)
         parts = self.parts(blocs)
         return Problem(
-            {name: self.bloc(candidates, parts[name], pins, excluded) for name, candidates in sorted(blocs.items())}
+            {
+                name: self.bloc(candidates, parts[name], pins, excluded)
+                for name, candidates in sorted(blocs.items() or [(ALL, [])])
+            }
         )
 
     def bloc(
@@ -157,17 +161,20 @@ class _Builder:
         )
 
     def parts(self, blocs: Mapping[str, Sequence[Candidate]]) -> dict[str, Decimal]:
-        """What part of budget and pools each bloc has, by what it asks for at most: scores have no say in it."""
-        if len(blocs) == 1:
-            return dict.fromkeys(blocs, Decimal(1))
-        asked = {
-            name: sum(max((option.yen for option in each.options), default=0) for each in candidates)
-            for name, candidates in blocs.items()
-        }
+        """What part of budget and pools each bloc has: a track's by what it asks for, a group's by `peer.shares`."""
+        groups = {f"{group.track}-{group.number}": group for group in self.groups}
+        asked: dict[str, int] = {}
+        for name, candidates in blocs.items():
+            track = groups[name].track if name in groups else ALL
+            asked.setdefault(track, 0)
+            asked[track] += sum(max((option.yen for option in each.options), default=0) for each in candidates)
         total = sum(asked.values())
-        if not total:
-            return dict.fromkeys(blocs, Decimal(1) / len(blocs))
-        return {name: Decimal(yen) / total for name, yen in asked.items()}
+        parts = {ALL: Decimal(1)}
+        for name in blocs:
+            track, share = (groups[name].track, groups[name].share) if name in groups else (ALL, 1.0)
+            of_track = Decimal(asked[track]) / total if total else Decimal(1) / len(asked)
+            parts[name] = of_track * Decimal(str(share))
+        return parts
 
     def pool(self, pool_id: uuid.UUID, gpus: int, part: Decimal) -> Pool:
         row = self.pools[pool_id]

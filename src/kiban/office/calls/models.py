@@ -58,6 +58,7 @@ class Call(Base):
     published_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     decided_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)  # raised with every change, checked against lost updates
     receipts: Mapped[int] = mapped_column(default=0)  # submissions so far, counted under the call's row lock
 
 

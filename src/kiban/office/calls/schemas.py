@@ -6,7 +6,8 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from kiban.office.calls.models import CallStatus, CutOff
 from kiban.office.members.models import OrganisationKind
@@ -81,10 +82,12 @@ class Constraints(Schema):
     per_organisation_awards: Annotated[int, Field(gt=0)] | None = 1
     most_awards: Annotated[int, Field(gt=0)] | None = None
     lowest_merit: Share = 0.0  # a mean score below this part of the scale is never funded
-    # Merit of a smaller tier: (its GPU-hours / the preferred tier's) to this power. 0: a small award counts as a full one.
+    # Merit of a smaller tier: (its GPU-hours / the preferred tier's) to this power. 0: a small award counts in full.
     tier_exponent: Annotated[float, Field(ge=0, le=1)] = 0.5
     subsidy_rate: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the price, paid by the programme
     organisation_kinds: tuple[OrganisationKind, ...] = ()  # who may apply; empty: all
+    # How often what lies behind linear use expires, counted from a grant's start. None: never.
+    expiry_months: Annotated[int, Field(gt=0, le=12)] | None = 3
 
 
 class FieldRule(Schema):
@@ -122,8 +125,21 @@ class PoolOffer(Schema):
     gpus: Annotated[int, Field(gt=0)]
 
 
-class CallIn(Schema):
-    """A call as an operator writes it."""
+class NamedOffer(Schema):
+    """As `PoolOffer`, in a call's file: people know pools by name."""
+
+    pool: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    gpus: Annotated[int, Field(gt=0)]
+
+
+class OfferOut(PoolOffer):
+    name: str
+    accelerator: str
+    site: str
+
+
+class CallText(Schema):
+    """A call without its pools, as an operator writes it."""
 
     code: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{0,19}$")]
     cycle: Name
@@ -145,7 +161,6 @@ class CallIn(Schema):
     questions: tuple[Question, ...] = (FOREIGN_MODEL_REASON,)
     is_blind: bool = False
     reviews_per_proposal: Annotated[int, Field(gt=0, le=20)] = 3
-    pools: Annotated[tuple[PoolOffer, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -162,12 +177,90 @@ class CallIn(Schema):
         return self
 
 
-class CallOut(CallIn):
+EXAMPLE: JsonDict = {
+    "code": "2026-1",
+    "cycle": "第1期",
+    "title_ja": "基盤モデル開発支援",
+    "title_en": "Support for foundation models",
+    "text_ja": "国産の基盤モデルを開発する者に計算資源を提供する。",
+    "text_en": "Compute for those who develop foundation models.",
+    "budget_yen": 100_000_000,
+    "opens_at": "2026-05-01T10:00:00+09:00",
+    "closes_at": "2026-06-12T17:00:00+09:00",
+    "first_month": "2026-09",
+    "months": 6,
+    "themes": [{"key": "language", "name_ja": "言語", "name_en": "Language"}],
+    "rubric": [{"key": "performance", "name_ja": "性能", "name_en": "Performance", "weight": 2}],
+    "tracks": [{"key": "panel", "name_ja": "審査会", "name_en": "Panel", "kind": "panel"}],
+    "pools": [{"pool_id": "019d4b1c-5c00-7000-8000-000000000001", "gpus": 64}],
+}
+
+
+class CallIn(CallText):
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
+
+    pools: Annotated[tuple[PoolOffer, ...], Field(min_length=1)]
+
+
+class CallFile(CallText):
+    """The form of a call's YAML file (`kiban office call create FILE`)."""
+
+    pools: Annotated[tuple[NamedOffer, ...], Field(min_length=1)]
+
+
+class CallRevision(CallIn):
+    """A draft as it shall be, whole; `version` is the one that it was made from."""
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE | {"version": 1}})
+
+    version: Annotated[int, Field(gt=0)]
+
+
+class Amendment(Schema):
+    """What may change of a published call: dates, to later ones, and texts, in both languages together."""
+
+    opens_at: AwareDatetime | None = None
+    closes_at: AwareDatetime | None = None
+    title_ja: Name | None = None
+    title_en: Name | None = None
+    text_ja: LongText | None = None
+    text_en: LongText | None = None
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for part in ("title", "text"):
+            if (getattr(self, f"{part}_ja") is None) != (getattr(self, f"{part}_en") is None):
+                raise ValueError(f"`{part}_ja` and `{part}_en` change together")
+        if not self.model_fields_set - {"reason"}:
+            raise ValueError("nothing is amended")
+        return self
+
+
+class Closing(Schema):
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+
+
+class Problem(Schema):
+    """Something about a draft: an error keeps it from being published, a warning does not."""
+
+    severity: Literal["error", "warning"]
+    where: str
+    message: str
+
+
+class CallOut(CallText):
+    pools: tuple[OfferOut, ...]
     id: uuid.UUID
+    version: int
     status: CallStatus
     published_at: datetime | None
     closed_at: datetime | None
     decided_at: datetime | None
     is_open: bool
     seconds_left: int | None  # until it closes, while it is open; of the office's clock
-    proposals_submitted: int
+    opens_at_ja: str  # in Japan's time, for people to read
+    opens_at_en: str
+    closes_at_ja: str
+    closes_at_en: str
+    proposals_submitted: int | None  # None while it is open and not cut off by count: how many came is nobody's hint
