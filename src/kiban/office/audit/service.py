@@ -3,8 +3,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from kiban.office.audit import repository
 from kiban.office.audit.models import AuditEvent
-from kiban.office.work import Work
+from kiban.office.audit.repository import AuditFilter
+from kiban.office.errors import NotFound
+from kiban.office.paging import Page, PageRequest
+from kiban.office.work import Role, Work
 
 
 def record(work: Work, action: str, subject_kind: str, subject_id: uuid.UUID | str, **details: Any) -> None:
@@ -28,3 +32,27 @@ def record(work: Work, action: str, subject_kind: str, subject_id: uuid.UUID | s
             address=work.address,
         )
     )
+
+
+def events(work: Work, page: PageRequest, filters: AuditFilter) -> Page[AuditEvent]:
+    """The record, newest first.
+
+    Raises:
+        Forbidden: only auditors and operators read it.
+    """
+    work.require(Role.AUDITOR, Role.OPERATOR)
+    return repository.events(work.session, filters, page)
+
+
+def event(work: Work, number: int) -> AuditEvent:
+    """One act.
+
+    Raises:
+        Forbidden: only auditors and operators read it.
+        NotFound: there is none of this number.
+    """
+    work.require(Role.AUDITOR, Role.OPERATOR)
+    row = repository.event(work.session, number)
+    if row is None:
+        raise NotFound("there is no such event", where=str(number))
+    return row
