@@ -106,3 +106,43 @@ class Discussion(Base):
     author_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"))
     text: Mapped[str] = mapped_column(sa.Text)
     at: Mapped[datetime]
+
+
+class AssignmentRun(Base):
+    """One assignment of reviewers to a track: by what options, and what it gave. A replacement takes the latest's."""
+
+    __tablename__ = "assignment_runs"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    call_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("calls.id"), index=True)
+    track: Mapped[str] = mapped_column(sa.String(32))
+    options: Mapped[dict[str, Any]]  # schemas.AssignmentOptions
+    total_affinity: Mapped[float]
+    shortages: Mapped[dict[str, Any]]  # proposal id -> reviewers still missing
+    run_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("people.id"))
+    run_at: Mapped[datetime]
+
+
+class PeerPlace(Base):
+    """The group of a proposal in distributed peer review; given once, so that nobody's scores reach their own group."""
+
+    __tablename__ = "peer_places"
+
+    proposal_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("proposals.id"), primary_key=True)
+    call_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("calls.id"), index=True)
+    track: Mapped[str] = mapped_column(sa.String(32))
+    number: Mapped[int]
+    placed_at: Mapped[datetime]
+
+
+class DiscussionWindow(Base):
+    """A time in which a track's reviewers and panel read each other's reviews and discuss."""
+
+    __tablename__ = "discussion_windows"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    call_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("calls.id"), index=True)
+    track: Mapped[str] = mapped_column(sa.String(32))
+    opened_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("people.id"))
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]

@@ -1,0 +1,145 @@
+"""Who stands too near to a proposal to judge or see it, and who was asked to judge it: both as parts of a query.
+
+Each function gives an SQL expression correlated on `Proposal`, for a statement that selects from it. The person is an
+id, or a column of the statement that holds one.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute, aliased
+
+from kiban.office.members.models import Person
+from kiban.office.proposals.models import Proposal, ProposalStatus, TeamMember
+from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictOfInterest, DiscussionWindow
+from kiban.office.work import Actor, Role
+
+Who = uuid.UUID | InstrumentedAttribute[uuid.UUID]
+
+# Proposals that are judged, or were, whatever became of them afterwards.
+JUDGED = (ProposalStatus.SUBMITTED, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
+
+
+def conflict_exists(actor_person_id: Who) -> sa.ColumnElement[bool]:
+    """Whether this person has a conflict of interest with the proposal.
+
+    Three grounds: a conflict on record that was not lifted; a part in the proposal itself (its author, or somebody
+    whose e-mail address or ORCID iD is in its team); the same organisation. The last two are looked up anew each
+    time, so that a change of employer counts at once, and nobody can lift them.
+    """
+    recorded = (
+        sa.select(ConflictOfInterest.id)
+        .where(
+            ConflictOfInterest.person_id == actor_person_id,
+            ConflictOfInterest.lifted_at.is_(None),
+            sa.or_(
+                ConflictOfInterest.proposal_id == Proposal.id,
+                sa.and_(
+                    ConflictOfInterest.proposal_id.is_(None),
+                    ConflictOfInterest.organisation_id == Proposal.organisation_id,
+                ),
+            ),
+        )
+        .correlate_except(ConflictOfInterest)
+        .exists()
+    )
+    return sa.or_(takes_part(actor_person_id), same_organisation(actor_person_id), recorded)
+
+
+def same_organisation(person_id: Who) -> sa.ColumnElement[bool]:
+    """Whether this person belongs to the organisation that proposes."""
+    person = aliased(Person)
+    return (
+        sa.select(person.id)
+        .where(person.id == person_id, person.organisation_id == Proposal.organisation_id)
+        .correlate_except(person)
+        .exists()
+    )
+
+
+def takes_part(person_id: Who) -> sa.ColumnElement[bool]:
+    """Whether this person wrote the proposal, or their e-mail address or ORCID iD is in its team."""
+    person, member = aliased(Person), aliased(TeamMember)
+    in_team = (
+        sa.select(member.id)
+        .where(
+            person.id == person_id,
+            member.proposal_id == Proposal.id,
+            sa.or_(sa.func.lower(member.email) == sa.func.lower(person.email), member.orcid == person.orcid),
+        )
+        .correlate_except(person, member)
+        .exists()
+    )
+    return sa.or_(Proposal.created_by == person_id, in_team)
+
+
+def assigned_to(person_id: Who, *statuses: AssignmentStatus) -> sa.ColumnElement[bool]:
+    """Whether this person was asked to review the proposal and neither recused themselves nor was removed.
+
+    Args:
+        statuses: others than assigned and done.
+    """
+    own = aliased(Assignment)
+    wanted = statuses or (AssignmentStatus.ASSIGNED, AssignmentStatus.DONE)
+    return (
+        sa.select(own.id)
+        .where(own.proposal_id == Proposal.id, own.reviewer_id == person_id, own.status.in_(wanted))
+        .correlate_except(own)
+        .exists()
+    )
+
+
+def may_judge(actor: Actor) -> sa.ColumnElement[bool]:
+    """Proposals whose reviews and discussion the actor may read as one who judges.
+
+    The panel, the office and its auditors, and reviewers who have submitted their own review while the track's
+    discussion is open; in distributed peer review nobody reads another's. A conflict and a recusal end it, whatever
+    else the person is.
+    """
+    judged = Proposal.status.in_(JUDGED)
+    if actor.person_id is None:
+        return judged if actor.is_system else sa.false()
+    person_id = actor.person_id
+    own = aliased(Assignment)
+    submitted = (
+        sa.select(own.id)
+        .where(
+            own.proposal_id == Proposal.id,
+            own.reviewer_id == person_id,
+            own.status == AssignmentStatus.DONE,
+            own.is_peer.is_(False),
+        )
+        .correlate_except(own)
+        .exists()
+    )
+    standing = sa.or_(holds(actor, Role.PANEL, Role.OPERATOR, Role.AUDITOR), sa.and_(submitted, discussion_open()))
+    return sa.and_(judged, standing, is_free(person_id))
+
+
+def is_free(person_id: Who) -> sa.ColumnElement[bool]:
+    """Neither a conflict nor a recusal stands between this person and the proposal."""
+    return sa.and_(sa.not_(conflict_exists(person_id)), sa.not_(assigned_to(person_id, AssignmentStatus.RECUSED)))
+
+
+def holds(actor: Actor, *roles: Role) -> sa.ColumnElement[bool]:
+    """Proposals in whose call the actor has one of the roles."""
+    if actor.is_system or any(role in actor.roles for role in roles):
+        return sa.true()
+    calls = {call_id for role in roles for call_id in actor.calls_with(role)}
+    return Proposal.call_id.in_(calls) if calls else sa.false()
+
+
+def discussion_open() -> sa.ColumnElement[bool]:
+    """Whether the proposal's track is being discussed."""
+    return (
+        sa.select(DiscussionWindow.id)
+        .where(
+            DiscussionWindow.call_id == Proposal.call_id,
+            DiscussionWindow.track == Proposal.track,
+            DiscussionWindow.closed_at.is_(None),
+        )
+        .correlate_except(DiscussionWindow)
+        .exists()
+    )

@@ -1,0 +1,296 @@
+"""The SQL of conflicts, assignments and reviews."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from kiban.office.members.models import Organisation, Person, RoleGrant
+from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion, TeamMember
+from kiban.office.reviews import policy
+from kiban.office.reviews.models import (
+    Assignment,
+    AssignmentRun,
+    AssignmentStatus,
+    Discussion,
+    DiscussionWindow,
+    PeerPlace,
+    Review,
+)
+from kiban.office.work import Actor, Role
+
+STANDING = (AssignmentStatus.ASSIGNED, AssignmentStatus.DONE)
+
+
+class Judgement(NamedTuple):
+    """A submitted review where it belongs. `in_conflict`: a conflict stands now, whether or not it was marked."""
+
+    proposal: Proposal
+    assignment: Assignment
+    review: Review
+    in_conflict: bool
+
+
+# --- people and proposals
+
+
+def people_with(session: Session, call_id: uuid.UUID, *roles: Role) -> list[Person]:
+    """Who holds a role in the programme or in the call, and can sign in."""
+    held = sa.select(RoleGrant.person_id).where(
+        RoleGrant.role.in_(roles),
+        RoleGrant.revoked_at.is_(None),
+        sa.or_(RoleGrant.call_id.is_(None), RoleGrant.call_id == call_id),
+    )
+    statement = sa.select(Person).where(Person.id.in_(held), Person.disabled_at.is_(None)).order_by(Person.id)
+    return list(session.scalars(statement))
+
+
+def people(session: Session, person_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Person]:
+    found = session.scalars(sa.select(Person).where(Person.id.in_(person_ids)))
+    return {person.id: person for person in found}
+
+
+def people_by_email(session: Session, emails: Collection[str]) -> dict[str, uuid.UUID]:
+    rows = session.execute(sa.select(Person.email, Person.id).where(Person.email.in_(emails)))
+    return {row[0]: row[1] for row in rows}
+
+
+def organisations_by_number(session: Session, numbers: Collection[str]) -> dict[str, uuid.UUID]:
+    statement = sa.select(Organisation.corporate_number, Organisation.id).where(
+        Organisation.corporate_number.in_(numbers)
+    )
+    return {number: row_id for number, row_id in session.execute(statement) if number}
+
+
+def organisation_exists(session: Session, organisation_id: uuid.UUID) -> bool:
+    return session.get(Organisation, organisation_id) is not None
+
+
+def proposals(
+    session: Session, call_id: uuid.UUID, track: str | None = None, statuses: Sequence[ProposalStatus] = policy.JUDGED
+) -> list[Proposal]:
+    statement = sa.select(Proposal).where(Proposal.call_id == call_id, Proposal.status.in_(statuses))
+    if track is not None:
+        statement = statement.where(Proposal.track == track)
+    return list(session.scalars(statement.order_by(Proposal.id)))
+
+
+def proposal(session: Session, proposal_id: uuid.UUID, *conditions: sa.ColumnElement[bool]) -> Proposal | None:
+    return session.scalar(sa.select(Proposal).where(Proposal.id == proposal_id, *conditions))
+
+
+def proposals_seen(session: Session, actor: Actor, call_id: uuid.UUID) -> set[uuid.UUID]:
+    """Those of the call that the actor may read as one who judges."""
+    return set(session.scalars(sa.select(Proposal.id).where(Proposal.call_id == call_id, policy.may_judge(actor))))
+
+
+def bodies(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, object]]:
+    """What was submitted."""
+    statement = (
+        sa.select(Proposal.id, ProposalVersion.body)
+        .join(
+            ProposalVersion,
+            sa.and_(ProposalVersion.proposal_id == Proposal.id, ProposalVersion.number == Proposal.submitted_version),
+        )
+        .where(Proposal.id.in_(proposal_ids))
+    )
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
+def parties(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, set[tuple[str, str]]]:
+    """What proposals can have in common: organisation, author, team members by e-mail address and ORCID iD."""
+    author = aliased(Person)
+    found: dict[uuid.UUID, set[tuple[str, str]]] = {}
+    authors = (
+        sa.select(Proposal.id, Proposal.organisation_id, author.email, author.orcid, author.organisation_id)
+        .join(author, author.id == Proposal.created_by)
+        .where(Proposal.id.in_(proposal_ids))
+    )
+    for proposal_id, organisation_id, email, orcid, employer_id in session.execute(authors):
+        found[proposal_id] = {("organisation", str(organisation_id)), ("email", email.lower())}
+        if employer_id:
+            found[proposal_id].add(("organisation", str(employer_id)))
+        if orcid:
+            found[proposal_id].add(("orcid", orcid))
+    team = sa.select(TeamMember.proposal_id, TeamMember.email, TeamMember.orcid).where(
+        TeamMember.proposal_id.in_(proposal_ids)
+    )
+    for proposal_id, email, orcid in session.execute(team):
+        found[proposal_id].add(("email", email.lower()))
+        if orcid:
+            found[proposal_id].add(("orcid", orcid))
+    return found
+
+
+def has_submitted(session: Session, person_ids: Collection[uuid.UUID], call_id: uuid.UUID) -> set[uuid.UUID]:
+    """Who of them takes part in a proposal to the call."""
+    statement = (
+        sa.select(Person.id)
+        .where(Person.id.in_(person_ids))
+        .where(
+            sa.select(Proposal.id)
+            .where(
+                Proposal.call_id == call_id,
+                Proposal.status == ProposalStatus.SUBMITTED,
+                policy.takes_part(Person.id),
+            )
+            .correlate(Person)
+            .exists()
+        )
+    )
+    return set(session.scalars(statement))
+
+
+# --- assignments
+
+
+def own_assignment(
+    session: Session, actor_id: uuid.UUID, assignment_id: uuid.UUID, *, lock: bool = False
+) -> tuple[Assignment, Proposal] | None:
+    """An assignment that stands, of this person and without a conflict."""
+    statement = (
+        sa.select(Assignment, Proposal)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(
+            Assignment.id == assignment_id,
+            Assignment.reviewer_id == actor_id,
+            Assignment.status.in_(STANDING),
+            Proposal.status.in_(policy.JUDGED),
+            policy.is_free(actor_id),
+        )
+    )
+    if lock:
+        # What another work changed while this one waited for the lock must be read again.
+        statement = statement.with_for_update(of=Assignment).execution_options(populate_existing=True)
+    row = session.execute(statement).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def own_assignments(session: Session, actor_id: uuid.UUID, page: PageRequest) -> Page[Assignment]:
+    statement = (
+        sa.select(Assignment)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(
+            Assignment.reviewer_id == actor_id,
+            Assignment.status.in_(STANDING),
+            Proposal.status.in_(policy.JUDGED),
+            policy.is_free(actor_id),
+        )
+    )
+    return read_page(session, statement, Assignment.id, page)
+
+
+def assignment(session: Session, assignment_id: uuid.UUID, *, lock: bool = False) -> Assignment | None:
+    statement = sa.select(Assignment).where(Assignment.id == assignment_id)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return session.scalar(statement)
+
+
+def assignments(session: Session, call_id: uuid.UUID, track: str | None = None) -> list[Assignment]:
+    """All there ever were, the ended ones too."""
+    statement = (
+        sa.select(Assignment).join(Proposal, Proposal.id == Assignment.proposal_id).where(Proposal.call_id == call_id)
+    )
+    if track is not None:
+        statement = statement.where(Proposal.track == track)
+    return list(session.scalars(statement.order_by(Assignment.id)))
+
+
+def assignments_page(
+    session: Session, actor: Actor, call_id: uuid.UUID, page: PageRequest, proposal_id: uuid.UUID | None = None
+) -> Page[Assignment]:
+    statement = (
+        sa.select(Assignment)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(Proposal.call_id == call_id, policy.may_judge(actor))
+    )
+    if proposal_id is not None:
+        statement = statement.where(Assignment.proposal_id == proposal_id)
+    return read_page(session, statement, Assignment.id, page)
+
+
+def standing_in_conflict(session: Session, person_ids: Collection[uuid.UUID]) -> list[Assignment]:
+    """Assignments that a conflict forbids and that have not been ended yet; locked."""
+    statement = (
+        sa.select(Assignment)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(
+            Assignment.reviewer_id.in_(person_ids),
+            Assignment.status.in_(STANDING),
+            policy.conflict_exists(Assignment.reviewer_id),
+        )
+        .order_by(Assignment.id)
+    )
+    return list(session.scalars(statement.with_for_update(of=Assignment).execution_options(populate_existing=True)))
+
+
+def latest_run(session: Session, call_id: uuid.UUID, track: str) -> AssignmentRun | None:
+    statement = sa.select(AssignmentRun).where(AssignmentRun.call_id == call_id, AssignmentRun.track == track)
+    return session.scalar(statement.order_by(AssignmentRun.id.desc()).limit(1))
+
+
+def peer_places(session: Session, call_id: uuid.UUID, track: str | None = None) -> list[PeerPlace]:
+    statement = sa.select(PeerPlace).where(PeerPlace.call_id == call_id)
+    if track is not None:
+        statement = statement.where(PeerPlace.track == track)
+    return list(session.scalars(statement.order_by(PeerPlace.proposal_id)))
+
+
+# --- reviews and discussion
+
+
+def review_of(session: Session, assignment_id: uuid.UUID) -> Review | None:
+    return session.scalar(
+        sa.select(Review).where(Review.assignment_id == assignment_id).execution_options(populate_existing=True)
+    )
+
+
+def review_with_proposal(session: Session, review_id: uuid.UUID) -> tuple[Review, Assignment, Proposal] | None:
+    statement = (
+        sa.select(Review, Assignment, Proposal)
+        .join(Assignment, Assignment.id == Review.assignment_id)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(Review.id == review_id)
+    )
+    row = session.execute(statement).one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def judgements(session: Session, proposal_ids: Collection[uuid.UUID]) -> list[Judgement]:
+    """Every submitted review of these proposals, tainted ones and those of ended assignments among them."""
+    statement = (
+        sa.select(Proposal, Assignment, Review, policy.conflict_exists(Assignment.reviewer_id))
+        .join(Assignment, Assignment.proposal_id == Proposal.id)
+        .join(Review, Review.assignment_id == Assignment.id)
+        .where(Proposal.id.in_(proposal_ids), Review.submitted_at.is_not(None))
+        .order_by(Review.id)
+    )
+    return [Judgement(row[0], row[1], row[2], bool(row[3])) for row in session.execute(statement)]
+
+
+def submitted_at_by_assignment(session: Session, assignment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime]:
+    statement = sa.select(Review.assignment_id, Review.submitted_at).where(
+        Review.assignment_id.in_(assignment_ids), Review.submitted_at.is_not(None)
+    )
+    return {assignment_id: at for assignment_id, at in session.execute(statement) if at}
+
+
+def remarks_page(session: Session, proposal_id: uuid.UUID, page: PageRequest) -> Page[Discussion]:
+    return read_page(session, sa.select(Discussion).where(Discussion.proposal_id == proposal_id), Discussion.id, page)
+
+
+def open_window(session: Session, call_id: uuid.UUID, track: str | None) -> DiscussionWindow | None:
+    return session.scalar(
+        sa.select(DiscussionWindow).where(
+            DiscussionWindow.call_id == call_id,
+            DiscussionWindow.track == track,
+            DiscussionWindow.closed_at.is_(None),
+        )
+    )

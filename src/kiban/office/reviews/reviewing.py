@@ -1,0 +1,219 @@
+"""Writing a review: drafts, submission, reopening; and reading others' once one's own is in."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from kiban.office.audit.service import record
+from kiban.office.calls import service as calls
+from kiban.office.calls.models import Call, CallStatus
+from kiban.office.calls.schemas import Criterion
+from kiban.office.errors import Conflict, Invalid, NotFound
+from kiban.office.guards.text import clean_text
+from kiban.office.proposals.models import Proposal
+from kiban.office.reviews import repository
+from kiban.office.reviews.models import Assignment, AssignmentStatus, Review
+from kiban.office.reviews.policy import may_judge
+from kiban.office.reviews.schemas import JudgedReviewOut, ReviewIn, ReviewOut
+from kiban.office.work import Role, Work
+
+# Words an applicant gets at least, in characters; more where a criterion got the end of its scale.
+LEAST_TEXT = 20
+LEAST_TEXT_AT_THE_ENDS = 80
+
+NO_ASSIGNMENT = "there is no such assignment"
+
+
+def read_own(work: Work, assignment_id: uuid.UUID) -> ReviewOut:
+    """One's own review of an assignment, or an empty one to start from, with the rubric.
+
+    Raises:
+        NotFound: no such assignment of one's own, or one that a conflict or recusal ended.
+    """
+    assignment, proposal = _own(work, assignment_id)
+    call = calls.get_call(work, proposal.call_id)
+    return _shown(assignment, call, repository.review_of(work.session, assignment.id))
+
+
+def save(work: Work, assignment_id: uuid.UUID, given: ReviewIn) -> ReviewOut:
+    """Save a draft.
+
+    Raises:
+        NotFound: as `read_own`.
+        Invalid: an unknown criterion, or a score outside its scale.
+        Conflict: submitted already, the call was decided, or saved elsewhere since it was read.
+    """
+    assignment, proposal = _own(work, assignment_id, lock=True)
+    call = _being_reviewed(work, proposal)
+    _check_scores(given.scores, calls.rubric_of(call))
+    review = _unsubmitted(work, assignment, given.version)
+    if review is None:
+        review = Review(id=work.new_id(), assignment_id=assignment.id, version=0, tainted_reason="")
+        work.session.add(review)
+    review.scores = dict(given.scores)
+    review.confidence = given.confidence
+    review.text_to_applicant = clean_text(
+        given.text_to_applicant, max_chars=20_000, where="text_to_applicant", required=False
+    )
+    review.text_to_panel = clean_text(given.text_to_panel, max_chars=20_000, where="text_to_panel", required=False)
+    review.version += 1
+    review.updated_at = work.now
+    work.session.flush()
+    return _shown(assignment, call, review)
+
+
+def submit(work: Work, assignment_id: uuid.UUID, version: int) -> ReviewOut:
+    """Submit the draft as it was saved; from then on only an operator can reopen it.
+
+    Raises:
+        NotFound: as `read_own`.
+        Invalid: a criterion without a score, no confidence, or too few words for the applicant.
+        Conflict: as `save`.
+    """
+    _, seen = _own(work, assignment_id)
+    calls.lock_call(work, seen.call_id)  # a decision reads the scores under the same lock
+    assignment, proposal = _own(work, assignment_id, lock=True)
+    call = _being_reviewed(work, proposal)
+    review = _unsubmitted(work, assignment, version)
+    if review is None:
+        raise Invalid("there is no draft to submit", where="version", hint="save it first")
+    _check_complete(review, calls.rubric_of(call))
+    review.submitted_at = work.now
+    review.version += 1
+    assignment.status = AssignmentStatus.DONE
+    work.session.flush()
+    record(work, "reviews.submitted", "review", review.id)
+    return _shown(assignment, call, review)
+
+
+def reopen(work: Work, review_id: uuid.UUID, reason: str) -> None:
+    """Give a submitted review back to its reviewer; until it is submitted again it counts nowhere.
+
+    Raises:
+        NotFound: no such submitted review, or of a proposal the operator has a conflict with.
+        Forbidden: not an operator of the call.
+        Conflict: tainted, or the call was decided.
+    """
+    found = repository.review_with_proposal(work.session, review_id)
+    if found is None or repository.proposal(work.session, found[2].id, may_judge(work.actor)) is None:
+        raise NotFound("there is no such review", where="review_id")
+    call = calls.lock_call(work, found[2].call_id)
+    work.require(Role.OPERATOR, call_id=call.id)
+    assignment = repository.assignment(work.session, found[1].id, lock=True)
+    review = repository.review_of(work.session, found[1].id)
+    if assignment is None or review is None or review.submitted_at is None:
+        raise NotFound("there is no such review", where="review_id")
+    if review.tainted_at is not None or assignment.status is not AssignmentStatus.DONE:
+        raise Conflict("a tainted review stays as it is")
+    _being_reviewed(work, found[2])
+    before = {"scores": review.scores, "confidence": review.confidence}
+    review.submitted_at = None
+    review.version += 1
+    review.updated_at = work.now
+    assignment.status = AssignmentStatus.ASSIGNED
+    words = clean_text(reason, max_chars=2_000, where="reason")
+    record(work, "reviews.reopened", "review", review.id, reason=words, before=before)
+
+
+def reviews_of(work: Work, proposal_id: uuid.UUID) -> list[JudgedReviewOut]:
+    """The submitted reviews of a proposal, for panel, office, and reviewers who may read each other's.
+
+    Tainted ones are shown to the office and its auditors alone, so that they sway nobody. Reviewers learn no names.
+
+    Raises:
+        NotFound: no such proposal, or none whose reviews this person may read.
+    """
+    proposal = repository.proposal(work.session, proposal_id, may_judge(work.actor))
+    if proposal is None:
+        raise NotFound("there is no such proposal", where="proposal_id")
+    is_office = any(work.actor.has(role, proposal.call_id) for role in (Role.OPERATOR, Role.AUDITOR))
+    knows_names = is_office or work.actor.has(Role.PANEL, proposal.call_id)
+    shown = []
+    for each in repository.judgements(work.session, [proposal_id]):
+        review, reviewer_id = each.review, each.assignment.reviewer_id
+        counts = review.tainted_at is None and not each.in_conflict
+        if review.submitted_at is None or not (counts or is_office):
+            continue
+        shown.append(
+            JudgedReviewOut(
+                id=review.id,
+                proposal_id=proposal_id,
+                reviewer_id=reviewer_id if knows_names else None,
+                is_mine=reviewer_id == work.actor.person_id,
+                scores=review.scores,
+                confidence=review.confidence or 0,
+                text_to_applicant=review.text_to_applicant,
+                text_to_panel=review.text_to_panel,
+                submitted_at=review.submitted_at,
+                tainted_at=review.tainted_at,
+                tainted_reason=review.tainted_reason,
+            )
+        )
+    return shown
+
+
+def _own(work: Work, assignment_id: uuid.UUID, *, lock: bool = False) -> tuple[Assignment, Proposal]:
+    found = repository.own_assignment(work.session, work.person_id, assignment_id, lock=lock)
+    if found is None:
+        raise NotFound(NO_ASSIGNMENT, where="assignment_id")
+    return found
+
+
+def _being_reviewed(work: Work, proposal: Proposal) -> Call:
+    call = calls.get_call(work, proposal.call_id)
+    if call.status not in (CallStatus.PUBLISHED, CallStatus.REVIEWING):
+        raise Conflict("the call was decided: reviews stay as they are")
+    return call
+
+
+def _unsubmitted(work: Work, assignment: Assignment, version: int) -> Review | None:
+    """The draft, if it is the one that was read. The assignment's lock makes two of the same version impossible."""
+    review = repository.review_of(work.session, assignment.id)
+    if review is not None and review.submitted_at is not None:
+        raise Conflict("it was submitted already", hint="an operator can reopen it")
+    if version != (review.version if review else 0):
+        raise Conflict("it was saved elsewhere meanwhile", where="version", hint="read it again")
+    return review
+
+
+def _check_scores(scores: Mapping[str, int], rubric: tuple[Criterion, ...]) -> None:
+    by_key = {criterion.key: criterion for criterion in rubric}
+    for key, score in scores.items():
+        criterion = by_key.get(key)
+        if criterion is None:
+            raise Invalid("the rubric has no such criterion", where=f"scores.{key}", hint=", ".join(by_key))
+        if not criterion.lowest <= score <= criterion.highest:
+            raise Invalid(f"a score is {criterion.lowest} to {criterion.highest}", where=f"scores.{key}")
+
+
+def _check_complete(review: Review, rubric: tuple[Criterion, ...]) -> None:
+    _check_scores(review.scores, rubric)
+    missing = [criterion.key for criterion in rubric if criterion.key not in review.scores]
+    if missing:
+        raise Invalid("a criterion has no score", where=f"scores.{missing[0]}")
+    if review.confidence is None:
+        raise Invalid("say how sure you are, 1 to 5", where="confidence")
+    at_the_ends = [
+        criterion.key for criterion in rubric if review.scores[criterion.key] in (criterion.lowest, criterion.highest)
+    ]
+    least = LEAST_TEXT_AT_THE_ENDS if at_the_ends else LEAST_TEXT
+    if len("".join(review.text_to_applicant.split())) < least:
+        why = f" because of the score at the end of the scale for {at_the_ends[0]}" if at_the_ends else ""
+        raise Invalid(f"the applicant needs at least {least} characters{why}", where="text_to_applicant")
+
+
+def _shown(assignment: Assignment, call: Call, review: Review | None) -> ReviewOut:
+    return ReviewOut(
+        id=review.id if review else None,
+        assignment_id=assignment.id,
+        proposal_id=assignment.proposal_id,
+        rubric=calls.rubric_of(call),
+        scores=review.scores if review else {},
+        confidence=review.confidence if review else None,
+        text_to_applicant=review.text_to_applicant if review else "",
+        text_to_panel=review.text_to_panel if review else "",
+        version=review.version if review else 0,
+        due_at=assignment.due_at,
+        submitted_at=review.submitted_at if review else None,
+    )
