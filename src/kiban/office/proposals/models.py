@@ -58,8 +58,24 @@ class ProposalVersion(Base):
     saved_at: Mapped[datetime]
 
 
+class Submission(Base):
+    """One handing-in: what was received, and when. Handing in again adds a row under the same receipt number."""
+
+    __tablename__ = "submissions"
+    __table_args__ = (sa.UniqueConstraint("proposal_id", "number"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    proposal_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("proposals.id"), index=True)
+    number: Mapped[int]  # 1, 2, … of this proposal
+    version: Mapped[int]
+    digest: Mapped[str] = mapped_column(sa.String(64))  # of body and attachments
+    attachments: Mapped[list[dict[str, Any]]]  # id, name, bytes and sha256 of each file received
+    submitted_by: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"))
+    submitted_at: Mapped[datetime]
+
+
 class TeamMember(Base):
-    """Who stands behind the submitted (or latest) version: what conflicts of interest are found by."""
+    """Who stands behind the submitted and the latest version: what conflicts of interest are found by."""
 
     __tablename__ = "team_members"
 

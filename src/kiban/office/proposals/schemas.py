@@ -1,4 +1,4 @@
-"""A proposal as its team writes it. A draft may have gaps; `service.gaps` says what is missing for submission."""
+"""A proposal as its team writes it. A draft may have gaps; `gaps` says what is missing for submission."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Milestone(Schema):
     key: Key
     title: Line
     due_month: Month
-    kpis: tuple[Kpi, ...] = ()
+    kpis: Annotated[tuple[Kpi, ...], Field(max_length=20)] = ()
 
 
 class Member(Schema):
@@ -84,8 +84,8 @@ class Tier(Schema):
     gpus: Annotated[int, Field(gt=0, le=2**20)]
     months: Annotated[int, Field(gt=0, le=60)]
     gpu_hours: Annotated[int, Field(gt=0, le=10**10)]
-    pool_ids: Annotated[tuple[uuid.UUID, ...], Field(min_length=1)]
-    start_months: Annotated[tuple[Month, ...], Field(min_length=1)]
+    pool_ids: Annotated[tuple[uuid.UUID, ...], Field(min_length=1, max_length=20)]
+    start_months: Annotated[tuple[Month, ...], Field(min_length=1, max_length=60)]
     text: Paragraphs = ""  # what this size achieves
 
 
@@ -95,10 +95,12 @@ class ProposalBody(Schema):
     summary: Paragraphs = ""
     training: TrainingPlan = TrainingPlan()
     base_model: BaseModelUse | None = None
-    data: tuple[DataSource, ...] = ()
+    data: Annotated[tuple[DataSource, ...], Field(max_length=200)] = ()
     safety: Paragraphs = ""
     openness: Openness = Openness()
-    milestones: tuple[Milestone, ...] = ()
-    team: tuple[Member, ...] = ()
-    tiers: tuple[Tier, ...] = ()  # from the smallest viable to the preferred
-    answers: dict[str, str | int | float | bool] = Field(default_factory=dict)  # to the call's own questions, by key
+    milestones: Annotated[tuple[Milestone, ...], Field(max_length=60)] = ()
+    team: Annotated[tuple[Member, ...], Field(max_length=200)] = ()
+    # From the smallest viable to the preferred.
+    tiers: Annotated[tuple[Tier, ...], Field(max_length=8)] = ()
+    # To the call's own questions, by key.
+    answers: Annotated[dict[str, str | int | float | bool], Field(max_length=100)] = Field(default_factory=dict)

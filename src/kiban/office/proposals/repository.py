@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from kiban.office.calls.models import Call, CallPool
+from kiban.office.members.models import Organisation
+from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.proposals.models import Attachment, Proposal, ProposalStatus, ProposalVersion, Submission, TeamMember
+from kiban.office.proposals.planning import OfferedPool
+from kiban.office.proposals.policy import View, is_applicant, is_own, view_of, visible_to
+from kiban.office.supply.models import Pool
+from kiban.office.work import Actor
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A proposal as somebody came to see it."""
+
+    proposal: Proposal
+    call: Call
+    organisation: Organisation
+    view: View
+    may_edit: bool
+    may_submit: bool
+
+    @property
+    def version(self) -> int:
+        """The version that this view shows."""
+        if self.view is View.WHOLE:
+            return self.proposal.version
+        assert self.proposal.submitted_version is not None
+        return self.proposal.submitted_version
+
+
+def _seen(actor: Actor) -> sa.Select[Proposal, Call, Organisation, str, bool, bool]:
+    return (
+        sa.select(Proposal, Call, Organisation, view_of(actor), is_own(actor), is_applicant(actor))
+        .join(Call, Call.id == Proposal.call_id)
+        .join(Organisation, Organisation.id == Proposal.organisation_id)
+        .where(visible_to(actor))
+    )
+
+
+def find(session: Session, actor: Actor, proposal_id: uuid.UUID, *, lock: bool = False) -> Seen | None:
+    """The proposal if the actor sees it; locked: as it is once nobody else may change it, until the work ends."""
+    statement = _seen(actor).where(Proposal.id == proposal_id)
+    if lock:
+        statement = statement.with_for_update(of=Proposal).execution_options(populate_existing=True)
+    row = session.execute(statement).one_or_none()
+    return None if row is None else Seen(row[0], row[1], row[2], View(row[3]), bool(row[4]), bool(row[5]))
+
+
+def call_id_of(session: Session, actor: Actor, proposal_id: uuid.UUID) -> uuid.UUID | None:
+    return session.scalar(sa.select(Proposal.call_id).where(Proposal.id == proposal_id, visible_to(actor)))
+
+
+def page(
+    session: Session,
+    actor: Actor,
+    request: PageRequest,
+    *,
+    call_id: uuid.UUID | None,
+    status: ProposalStatus | None,
+    mine: bool,
+) -> Page[Seen]:
+    """Newest first."""
+    statement = sa.select(Proposal).where(visible_to(actor))
+    if call_id is not None:
+        statement = statement.where(Proposal.call_id == call_id)
+    if status is not None:
+        statement = statement.where(Proposal.status == status)
+    if mine:
+        statement = statement.where(is_own(actor))
+    rows = read_page(session, statement, Proposal.id, request, newest_first=True)
+    return Page(seen(session, actor, [row.id for row in rows.items]), rows.next_cursor)
+
+
+def seen(session: Session, actor: Actor, proposal_ids: Sequence[uuid.UUID]) -> list[Seen]:
+    """Those of the proposals that the actor sees, in the order given."""
+    rows = session.execute(_seen(actor).where(Proposal.id.in_(proposal_ids)))
+    found = {row[0].id: Seen(row[0], row[1], row[2], View(row[3]), bool(row[4]), bool(row[5])) for row in rows}
+    return [found[each] for each in proposal_ids if each in found]
+
+
+def version(session: Session, proposal_id: uuid.UUID, number: int) -> ProposalVersion | None:
+    return session.scalar(
+        sa.select(ProposalVersion).where(ProposalVersion.proposal_id == proposal_id, ProposalVersion.number == number)
+    )
+
+
+def latest_up_to(session: Session, proposal_id: uuid.UUID, number: int) -> ProposalVersion | None:
+    """The last version kept up to a number: autosaves in between may have been replaced by later ones."""
+    return session.scalar(
+        sa.select(ProposalVersion)
+        .where(ProposalVersion.proposal_id == proposal_id, ProposalVersion.number <= number)
+        .order_by(ProposalVersion.number.desc())
+        .limit(1)
+    )
+
+
+def versions(session: Session, numbers: Sequence[tuple[uuid.UUID, int]]) -> dict[uuid.UUID, ProposalVersion]:
+    """One version each of several proposals, by proposal."""
+    key = sa.tuple_(ProposalVersion.proposal_id, ProposalVersion.number)
+    rows = session.scalars(sa.select(ProposalVersion).where(key.in_(numbers))) if numbers else ()
+    return {row.proposal_id: row for row in rows}
+
+
+def version_page(session: Session, proposal_id: uuid.UUID, request: PageRequest) -> Page[ProposalVersion]:
+    """Newest first."""
+    statement = sa.select(ProposalVersion).where(ProposalVersion.proposal_id == proposal_id)
+    return read_page(session, statement, ProposalVersion.number, request, newest_first=True)
+
+
+def was_submitted(session: Session, proposal_id: uuid.UUID, number: int) -> bool:
+    statement = sa.select(Submission.id).where(Submission.proposal_id == proposal_id, Submission.version == number)
+    return session.scalar(statement.limit(1)) is not None
+
+
+def delete_version(session: Session, version: ProposalVersion) -> None:
+    session.delete(version)
+    session.flush()
+
+
+def add(session: Session, *rows: object) -> None:
+    for row in rows:
+        session.add(row)
+        session.flush()
+
+
+def replace_team(session: Session, proposal_id: uuid.UUID, members: Sequence[TeamMember]) -> None:
+    session.execute(sa.delete(TeamMember).where(TeamMember.proposal_id == proposal_id))
+    session.add_all(members)
+    session.flush()
+
+
+def submissions(session: Session, proposal_id: uuid.UUID) -> list[Submission]:
+    """In the order in which they came."""
+    statement = sa.select(Submission).where(Submission.proposal_id == proposal_id).order_by(Submission.number)
+    return list(session.scalars(statement))
+
+
+def last_submission(session: Session, proposal_id: uuid.UUID) -> Submission | None:
+    statement = sa.select(Submission).where(Submission.proposal_id == proposal_id).order_by(Submission.number.desc())
+    return session.scalar(statement.limit(1))
+
+
+def offered_pools(session: Session, call_id: uuid.UUID) -> dict[uuid.UUID, OfferedPool]:
+    statement = sa.select(Pool, CallPool.gpus).join(CallPool, CallPool.pool_id == Pool.id)
+    return {
+        pool.id: OfferedPool(pool.id, pool.name, pool.accelerator, pool.price_yen_per_gpu_hour, gpus)
+        for pool, gpus in session.execute(statement.where(CallPool.call_id == call_id).order_by(Pool.name))
+    }
+
+
+def drafts_of(session: Session, call_id: uuid.UUID, organisation_id: uuid.UUID) -> int:
+    """How many proposals of the organisation in the call were never submitted."""
+    statement = sa.select(sa.func.count()).select_from(Proposal)
+    statement = statement.where(Proposal.call_id == call_id, Proposal.organisation_id == organisation_id)
+    return session.scalar(statement.where(Proposal.submitted_version.is_(None))) or 0
+
+
+def organisation(session: Session, organisation_id: uuid.UUID) -> Organisation | None:
+    return session.get(Organisation, organisation_id)
+
+
+def attachments(session: Session, proposal_id: uuid.UUID) -> list[Attachment]:
+    """Those that were not removed, in the order in which they were added."""
+    statement = sa.select(Attachment).where(Attachment.proposal_id == proposal_id, Attachment.removed_at.is_(None))
+    return list(session.scalars(statement.order_by(Attachment.id)))
+
+
+def attachments_by_id(session: Session, proposal_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Attachment]:
+    """Removed ones too."""
+    statement = sa.select(Attachment).where(Attachment.proposal_id == proposal_id, Attachment.id.in_(ids))
+    return list(session.scalars(statement.order_by(Attachment.id)))
+
+
+def attachment_proposal(session: Session, attachment_id: uuid.UUID) -> uuid.UUID | None:
+    """Whose attachment it is; whether the actor may know is asked of the proposal."""
+    return session.scalar(sa.select(Attachment.proposal_id).where(Attachment.id == attachment_id))
+
+
+def kept_files(session: Session) -> set[str]:
+    """SHA-256 of every file that is attached, or was part of a submission."""
+    kept = set(session.scalars(sa.select(Attachment.sha256).where(Attachment.removed_at.is_(None)).distinct()))
+    for received in session.scalars(sa.select(Submission.attachments)):
+        kept.update(str(each["sha256"]) for each in received)
+    return kept

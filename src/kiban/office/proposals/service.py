@@ -1,0 +1,192 @@
+"""Proposals as people read them: as much of each as they may see, with the plan and what is missing.
+
+They are written in `drafts`, handed in by `submission`, and their files are in `attachments`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from kiban.office.calls import service as calls
+from kiban.office.calls.models import Call
+from kiban.office.errors import Forbidden, NotFound
+from kiban.office.paging import Page, PageRequest
+from kiban.office.proposals import repository
+from kiban.office.proposals.blinding import blinded, names_in
+from kiban.office.proposals.content import checked_body, read_body
+from kiban.office.proposals.differences import differences
+from kiban.office.proposals.gaps import gaps_of
+from kiban.office.proposals.models import ProposalStatus, ProposalVersion
+from kiban.office.proposals.outputs import Change, Gap, PlanAnswer, ProposalOut, ProposalWhole, VersionOut
+from kiban.office.proposals.policy import View
+from kiban.office.proposals.remarks import answer_for
+from kiban.office.proposals.repository import Seen
+from kiban.office.proposals.schemas import ProposalBody
+from kiban.office.work import Work
+
+NO_PROPOSAL: Final = "there is no such proposal"
+
+
+def see(work: Work, proposal_id: uuid.UUID, *, lock: bool = False) -> Seen:
+    """Raises: NotFound: no such proposal, or none that this person may see."""
+    found = repository.find(work.session, work.actor, proposal_id, lock=lock)
+    if found is None:
+        raise NotFound(NO_PROPOSAL, where="proposal_id")
+    return found
+
+
+def get_proposal(work: Work, proposal_id: uuid.UUID) -> ProposalWhole:
+    """As much of the proposal as this person may see.
+
+    Raises:
+        NotFound: as `see`.
+    """
+    seen = see(work, proposal_id)
+    version = get_version(work, proposal_id, seen.version)
+    gaps = _gaps(work, seen, version.body) if seen.may_edit else ()
+    return ProposalWhole(
+        **_head(seen, version),
+        body=_shown_body(seen, version.body),
+        digest="" if seen.view is View.BLIND else version.digest,
+        plan=PlanAnswer.model_validate(version.plan),
+        gaps=gaps,
+    )
+
+
+def list_proposals(
+    work: Work,
+    page: PageRequest,
+    *,
+    call_id: uuid.UUID | None = None,
+    status: ProposalStatus | None = None,
+    mine: bool = False,
+) -> Page[ProposalOut]:
+    """What this person sees, newest first; `mine`: what they may write."""
+    rows = repository.page(work.session, work.actor, page, call_id=call_id, status=status, mine=mine)
+    return Page(_present(work, rows.items), rows.next_cursor)
+
+
+def present(work: Work, proposal_ids: Sequence[uuid.UUID]) -> list[ProposalOut]:
+    """Those of the proposals that this person sees, in the order given."""
+    return _present(work, repository.seen(work.session, work.actor, proposal_ids))
+
+
+def list_versions(work: Work, proposal_id: uuid.UUID, page: PageRequest) -> Page[VersionOut]:
+    """Newest first. Those who see a submitted proposal see that version alone.
+
+    Raises:
+        NotFound: as `see`.
+    """
+    seen = see(work, proposal_id)
+    if seen.view is View.BLIND:
+        raise Forbidden("who judges blind does not see who wrote what when")
+    if seen.view is View.SUBMITTED:
+        return Page([VersionOut.model_validate(get_version(work, proposal_id, seen.version))], None)
+    rows = repository.version_page(work.session, proposal_id, page)
+    return Page([VersionOut.model_validate(row) for row in rows.items], rows.next_cursor)
+
+
+def version_body(work: Work, proposal_id: uuid.UUID, number: int) -> dict[str, Any]:
+    """Raises: NotFound: as `see`, or no such version among those that this person sees."""
+    seen = see(work, proposal_id)
+    if seen.view is not View.WHOLE and number != seen.version:
+        raise NotFound("there is no such version", where="number")
+    return _shown_body(seen, get_version(work, proposal_id, number).body)
+
+
+def diff(work: Work, proposal_id: uuid.UUID, before: int, after: int) -> list[Change]:
+    """What changed from one version to another.
+
+    Raises:
+        NotFound: as `version_body`.
+    """
+    return differences(version_body(work, proposal_id, before), version_body(work, proposal_id, after))
+
+
+def submitted_body(work: Work, proposal_id: uuid.UUID) -> ProposalBody:
+    """What was submitted, as far as this person may see it.
+
+    Raises:
+        NotFound: as `see`, or nothing was submitted.
+    """
+    seen = see(work, proposal_id)
+    if seen.proposal.submitted_version is None:
+        raise NotFound("nothing was submitted", where="proposal_id")
+    version = get_version(work, proposal_id, seen.proposal.submitted_version)
+    return ProposalBody.model_validate(_shown_body(seen, version.body))
+
+
+def preview(work: Work, call_id: uuid.UUID, body: Mapping[str, Any]) -> tuple[PlanAnswer, tuple[Gap, ...]]:
+    """The plan and the gaps of a body as it is being typed; nothing is stored.
+
+    Raises:
+        NotFound: no such call.
+        Unauthenticated: nobody is signed in.
+    """
+    if not work.actor.is_system:
+        work.person_id  # noqa: B018 - the estimates take time, so they are for people who are known
+    call = calls.get_call(work, call_id)
+    cleaned = checked_body(body)
+    plan = plan_for(work, call, cleaned)
+    organisation_id = work.actor.organisation_id
+    organisation = repository.organisation(work.session, organisation_id) if organisation_id else None
+    pools = repository.offered_pools(work.session, call.id)
+    return plan, gaps_of(cleaned, call, organisation, pools) if organisation else ()
+
+
+def plan_for(work: Work, call: Call, body: Mapping[str, Any]) -> PlanAnswer:
+    read, _ = read_body(body)
+    pools = repository.offered_pools(work.session, call.id)
+    return answer_for(read, pools, call.first_month, call.months)
+
+
+def _gaps(work: Work, seen: Seen, body: Mapping[str, Any]) -> tuple[Gap, ...]:
+    return gaps_of(body, seen.call, seen.organisation, repository.offered_pools(work.session, seen.call.id))
+
+
+def get_version(work: Work, proposal_id: uuid.UUID, number: int) -> ProposalVersion:
+    version = repository.version(work.session, proposal_id, number)
+    if version is None:
+        raise NotFound("there is no such version", where="number", hint="an autosave makes way for the next one")
+    return version
+
+
+def _shown_body(seen: Seen, body: Mapping[str, Any]) -> dict[str, Any]:
+    if seen.view is View.BLIND:
+        return blinded(body, names_in(body, seen.organisation.name_ja, seen.organisation.name_en))
+    return dict(body)
+
+
+def _present(work: Work, rows: Sequence[Seen]) -> list[ProposalOut]:
+    # The row carries the latest title, which only those who see the latest version may read.
+    others = [(seen.proposal.id, seen.version) for seen in rows if seen.view is not View.WHOLE]
+    versions = repository.versions(work.session, others)
+    return [ProposalOut(**_head(seen, versions.get(seen.proposal.id))) for seen in rows]
+
+
+def _head(seen: Seen, version: ProposalVersion | None) -> dict[str, Any]:
+    proposal = seen.proposal
+    title, theme, updated_at = proposal.title, proposal.theme, proposal.updated_at
+    if seen.view is not View.WHOLE:
+        assert version is not None
+        read, _ = read_body(_shown_body(seen, version.body))
+        title, theme, updated_at = read.title, read.theme, proposal.submitted_at or version.saved_at
+    return {
+        "id": proposal.id,
+        "call_id": proposal.call_id,
+        "organisation_id": None if seen.view is View.BLIND else proposal.organisation_id,
+        "title": title,
+        "theme": theme,
+        "track": proposal.track,
+        "status": proposal.status,
+        "version": seen.version,
+        "submitted_version": proposal.submitted_version,
+        "receipt": proposal.receipt,
+        "submitted_at": proposal.submitted_at,
+        "updated_at": updated_at,
+        "status_reason": proposal.status_reason,
+        "view": seen.view,
+        "may_edit": seen.may_edit,
+    }

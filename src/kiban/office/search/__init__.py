@@ -1,0 +1,1 @@
+"""Search over proposals in Japanese and English: NFKC character bigrams, on both databases alike."""
