@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,6 +26,7 @@ COMMANDS = {
     "gc": ("kiban.cli.artifacts", "Remove artifacts that nothing refers to."),
     "serve": ("kiban.cli.serve", "Serve a model over HTTP, OpenAI-compatible."),
     "chat": ("kiban.cli.chat", "Chat with a model in the terminal."),
+    "office": ("kiban.cli.office", "Run the programme: calls, awards, budgets, and the server for them."),
 }
 HIDDEN = {"stage": "kiban.cli.stage"}
 
@@ -31,23 +34,30 @@ HIDDEN = {"stage": "kiban.cli.stage"}
 class LazyGroup(click.Group):
     """Imports a command's module only when that command is used, so that `kiban --help` is instant."""
 
+    def __init__(
+        self, *given: Any, lazy: Mapping[str, tuple[str, str]], hidden: Mapping[str, str], **more: Any
+    ) -> None:
+        """Args: lazy: command -> (module, one line of help); hidden: command -> module."""
+        super().__init__(*given, **more)
+        self.lazy, self.hidden_modules = lazy, hidden
+
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.lazy)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        module = HIDDEN.get(name) or COMMANDS.get(name, (None,))[0]
+        module = self.hidden_modules.get(name) or self.lazy.get(name, (None,))[0]
         if module is None:
             return None
-        found = getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name.replace("-", "_"))
         assert isinstance(found, click.Command)
         return found
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, hidden=HIDDEN, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(kiban.__version__, prog_name="kiban")
 @click.option(
     "--store",

@@ -114,9 +114,8 @@ class Database:
         on PostgreSQL services lock the rows they decide on.
         """
         with self._sessions() as session:
-            session.connection(execution_options={"kiban_read_only": read_only})
-            if read_only and not self.is_sqlite:
-                session.execute(sa.text("SET TRANSACTION READ ONLY"))
+            # On PostgreSQL the transaction then begins as a read-only one, without a statement of its own for that.
+            session.connection(execution_options={"kiban_read_only": read_only, "postgresql_readonly": read_only})
             yield session
             if read_only:
                 session.expunge_all()  # a rollback would empty what was read

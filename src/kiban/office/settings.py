@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from kiban.kit.errors import BadInput
 from kiban.office.schemas import Schema
@@ -29,6 +29,8 @@ class Settings(Schema):
     allow_private_webhooks: bool = (
         False  # for a programme inside one network; otherwise only public addresses over https
     )
+    path_prefix: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")  # before every path, as callers see it: `/kiban`
+    trusted_proxies: str = ""  # networks, separated by commas, whose X-Forwarded-For is believed
     cookie_secure: bool = True  # False only without TLS on one's own machine
     password_cost: int = 3  # argon2id passes over 64 MiB (RFC 9106, section 4, second choice)
 

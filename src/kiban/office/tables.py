@@ -7,6 +7,7 @@ from kiban.office.awards import models as awards
 from kiban.office.calls import models as calls
 from kiban.office.database import Base
 from kiban.office.grants import models as grants
+from kiban.office.idempotency import models as idempotency
 from kiban.office.ledger import models as ledger
 from kiban.office.members import models as members
 from kiban.office.notices import models as notices
@@ -16,5 +17,19 @@ from kiban.office.reviews import models as reviews
 from kiban.office.supply import models as supply
 from kiban.office.usage import models as usage
 
-MODULES = (members, audit, supply, calls, proposals, reviews, awards, ledger, grants, usage, reports, notices)
+MODULES = (
+    members,
+    audit,
+    supply,
+    calls,
+    proposals,
+    reviews,
+    awards,
+    ledger,
+    grants,
+    usage,
+    reports,
+    notices,
+    idempotency,
+)
 METADATA = Base.metadata

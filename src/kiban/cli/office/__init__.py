@@ -1,0 +1,25 @@
+"""`kiban office …`: the operator's work from a terminal. Each topic's commands lie in a file of its own.
+
+Which office is meant is said by the environment (KIBAN_HOME, KIBAN_DATABASE_URL, …: `kiban.office.settings`).
+"""
+
+from __future__ import annotations
+
+import click
+
+from kiban.cli import LazyGroup
+
+# command -> (module, one line for `kiban office --help`)
+COMMANDS = {
+    "init": ("kiban.cli.office.setup", "Make the database and the first operator's account."),
+    "serve": ("kiban.cli.office.serve", "Serve the pages and the API, and do what falls due."),
+    "status": ("kiban.cli.office.setup", "Show where the office keeps its things and how it is."),
+    "migrate": ("kiban.cli.office.setup", "Bring the database's tables to this version, or to another."),
+    "backup": ("kiban.cli.office.backups", "Write every row and attachment to a file, while the office works."),
+    "restore": ("kiban.cli.office.backups", "Put a backup into an empty database."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, hidden={})
+def office() -> None:
+    """Run the programme itself: who takes part, what is called for, who is funded, what became of it."""

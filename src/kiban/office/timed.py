@@ -1,0 +1,162 @@
+"""What the office does by itself as time passes. One process does it, however many serve the same database."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import sqlalchemy as sa
+import structlog
+
+from kiban.office.database import Database
+from kiban.office.idempotency import service as idempotency
+from kiban.office.office import Office
+
+_LOG = structlog.get_logger("kiban.timed")
+_LOCK = 0x6B6962616E02
+# How often a process that does not lead looks whether the one that did is gone.
+ELECTION_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class TimedTask:
+    name: str
+    every_seconds: float
+    function: Callable[[Office], object]  # opens its own units of work; doing it twice must do no harm
+
+
+def _forget_idempotency_keys(office: Office) -> None:
+    with office.work() as work:
+        idempotency.forget_old(work)
+
+
+TASKS = (TimedTask("forget idempotency keys", 3600, _forget_idempotency_keys),)
+
+
+class Leadership(Protocol):
+    def held(self) -> bool:
+        """Whether this process leads; tries to when nobody does."""
+
+    def release(self) -> None: ...
+
+
+class PostgresqlLeadership:
+    """An advisory lock that lasts as long as a connection: gone with the process, or with the server's restart."""
+
+    def __init__(self, database: Database) -> None:
+        self._engine = sa.create_engine(database.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        self._connection: sa.Connection | None = None
+
+    def held(self) -> bool:
+        try:
+            if self._connection is not None:
+                self._connection.exec_driver_sql("SELECT 1")
+                return True
+            connection = self._engine.connect()
+            if connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+                self._connection = connection
+                return True
+            connection.close()
+        except sa.exc.DBAPIError:
+            self.release()
+        return False
+
+    def release(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.invalidate()
+            connection.close()
+
+
+class FileLeadership:
+    """A lock on a file beside the SQLite database, held by the kernel and gone with the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def held(self) -> bool:
+        if self._descriptor is not None:
+            return True
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def leadership(database: Database) -> Leadership:
+    if database.is_sqlite:
+        return FileLeadership(Path(f"{database.url.database}.timed"))
+    return PostgresqlLeadership(database)
+
+
+@dataclass
+class TimedWork:
+    """The tasks, each when it is due; one that fails is logged and tried again at its next time."""
+
+    office: Office
+    tasks: Sequence[TimedTask] = TASKS
+    _due: dict[str, float] = field(default_factory=dict)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self._leadership = leadership(self.office.database)
+
+    def run_due(self, at_seconds: float) -> float:
+        """Do what is due, if this process leads.
+
+        Args:
+            at_seconds: a monotonic time.
+
+        Returns:
+            Seconds until there may be something to do again.
+        """
+        if not self._leadership.held():
+            self._due.clear()
+            return ELECTION_SECONDS
+        for task in self.tasks:
+            if at_seconds < self._due.get(task.name, 0.0) or self._stopping.is_set():
+                continue
+            self._due[task.name] = at_seconds + task.every_seconds
+            try:
+                task.function(self.office)
+            except Exception as error:  # none may keep the others from their turn
+                _LOG.error("timed work failed", task=task.name, exc_info=error)
+        waits = (self._due.get(task.name, at_seconds) - at_seconds for task in self.tasks)
+        return min([ELECTION_SECONDS, *waits])
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="timed work", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for the task under way to end, and let another process lead."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._leadership.release()
+
+    def _run(self) -> None:
+        wait = 0.0
+        while not self._stopping.wait(wait):
+            try:
+                wait = self.run_due(time.monotonic())
+            except Exception as error:  # such as a full disk under the lock's file
+                _LOG.error("timed work cannot run", exc_info=error)
+                wait = ELECTION_SECONDS

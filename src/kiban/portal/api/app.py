@@ -1,0 +1,95 @@
+"""The application: every module's routes under /api/v1, and what is true of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
+
+import anyio.to_thread
+from fastapi import FastAPI
+from sqlalchemy import event
+
+import kiban
+from kiban.office.members.sessions import cookie_name
+from kiban.office.office import Office
+from kiban.portal.api import health, openapi, problems
+from kiban.portal.api.middleware import RequestContext, Surroundings, read_networks
+from kiban.portal.api.routing import add_routes
+
+PREFIX = "/api/v1"
+MODULES = (
+    "auth",
+    "members",
+    "supply",
+    "calls",
+    "proposals",
+    "reviews",
+    "awards",
+    "ledger",
+    "grants",
+    "usage",
+    "reports",
+    "notices",
+    "audit",
+)
+# More threads would only wait for one another: for Python's lock, and on SQLite for the file's.
+THREADS = 8
+# PostgreSQL gives up a statement, or waiting for a lock, rather than hold the threads; the caller is told to try again.
+STATEMENT_SECONDS = 30
+LOCK_SECONDS = 5
+
+
+def create_app(
+    office: Office,
+    *,
+    on_start: Callable[[], Callable[[], None]] | None = None,
+) -> FastAPI:
+    """The API of an office.
+
+    Args:
+        on_start: run when the server starts; what it returns is run when the server stops.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        stop = on_start() if on_start is not None else None
+        yield
+        if stop is not None:
+            await anyio.to_thread.run_sync(stop)
+
+    app = FastAPI(
+        title="kiban office",
+        version=kiban.__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.office = office
+    for module in MODULES:
+        if find_spec(f"kiban.portal.api.{module}") is not None:
+            add_routes(app.router, import_module(f"kiban.portal.api.{module}").router, PREFIX)
+    health.install(app)
+    openapi.install(app, cookie_name(office.settings))
+    problems.install(app)
+    settings = office.settings
+    surroundings = Surroundings(
+        path_prefix=settings.path_prefix,
+        trusted_proxies=read_networks(settings.trusted_proxies),
+        over_tls=settings.public_url.startswith("https://"),
+    )
+    app.add_middleware(RequestContext, surroundings=surroundings)
+    if not office.database.is_sqlite:
+        event.listen(office.database.engine, "connect", _limit_waiting)
+    return app
+
+
+def _limit_waiting(connection: object, record: object) -> None:
+    with connection.cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+    connection.commit()  # type: ignore[attr-defined]

@@ -1,0 +1,196 @@
+"""Errors as problem details (RFC 9457, 2023): one shape for all of them, and nothing of the inside in it."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from sqlalchemy.orm.exc import StaleDataError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from kiban.kit.errors import BadInput, KibanError, Refused
+from kiban.office.errors import TooMany
+
+MEDIA_TYPE = "application/problem+json"
+DOCUMENTED_AT = "/api/v1/docs"
+
+_LOG = structlog.get_logger("kiban.api")
+
+# SQLSTATEs of PostgreSQL after which the same request may succeed a moment later.
+_TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "53300"}
+_RETRY_SECONDS = 1
+
+
+class ProblemError(BaseModel):
+    """One thing that is wrong with the request."""
+
+    detail: str = Field(examples=["Field required"])
+    pointer: str | None = Field(None, description="JSON pointer into the body", examples=["#/title_ja"])
+    where: str | None = Field(None, description="parameter, header or field by name", examples=["query.limit"])
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(examples=["/api/v1/docs#invalid"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["the request does not hold what it must"])
+    code: str = Field(description="stable; what programs decide by", examples=["invalid"])
+    request_id: str = Field(description="names the request in the office's logs", examples=["0f3c2b7c9c1d4f6e"])
+    hint: str | None = Field(None, description="what to do about it")
+    errors: list[ProblemError] | None = None
+
+
+CODES = {
+    400: "malformed",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    408: "timeout",
+    409: "conflict",
+    411: "length-required",
+    413: "too-large",
+    415: "unsupported-media-type",
+    422: "invalid",
+    429: "too-many",
+    500: "internal",
+    503: "unavailable",
+}
+
+
+def problem(
+    request_id: str,
+    status: int,
+    detail: str,
+    *,
+    code: str | None = None,
+    hint: str | None = None,
+    errors: Sequence[dict[str, str]] = (),
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A problem as a response; `errors` have a `detail` and a `pointer` or `where`."""
+    code = code or CODES.get(status, "error")
+    body: dict[str, Any] = {
+        "type": f"{DOCUMENTED_AT}#{code}",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": _clean(detail),
+        "code": code,
+        "request_id": request_id,
+    }
+    if hint:
+        body["hint"] = _clean(hint)
+    if errors:
+        body["errors"] = [{key: _clean(text) for key, text in error.items()} for error in errors]
+    return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _clean(text: str) -> str:
+    """Text that can be written as UTF-8, whatever the request put into it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception with a problem."""
+    app.add_exception_handler(KibanError, _on_kiban_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    for kind in (sa.exc.SQLAlchemyError, OverflowError, UnicodeEncodeError):
+        app.add_exception_handler(kind, _on_database_error)
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", ""))
+
+
+def _on_kiban_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, KibanError)
+    known = getattr(error, "status", None)
+    if known is None and not isinstance(error, BadInput | Refused):
+        return crash(_request_id(request), error)
+    status = int(known) if known is not None else 422 if isinstance(error, BadInput) else 403
+    headers = {}
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    errors = [{"detail": error.message, "where": error.where}] if error.where else []
+    return problem(
+        _request_id(request),
+        status,
+        error.message,
+        code=getattr(error, "code", None),
+        hint=error.hint,
+        errors=errors,
+        headers=headers,
+    )
+
+
+def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        reason = found[0].get("ctx", {}).get("error", "")
+        return problem(_request_id(request), 400, f"the body is not JSON that can be read: {reason}")
+    errors = []
+    for each in found:
+        place, *path = each["loc"]
+        if place == "body":
+            pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
+            errors.append({"detail": str(each["msg"]), "pointer": f"#{pointer}"})
+        else:
+            errors.append({"detail": str(each["msg"]), "where": ".".join(str(step) for step in each["loc"])})
+    return problem(_request_id(request), 422, "the request does not hold what it must", errors=errors)
+
+
+def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = {404: "there is nothing at this path", 405: "not with this method"}.get(error.status_code)
+    if detail is None or error.detail != http.HTTPStatus(error.status_code).phrase:
+        detail = str(error.detail)
+    return problem(_request_id(request), error.status_code, detail, headers=dict(error.headers or {}))
+
+
+def _on_database_error(request: Request, error: Exception) -> Response:
+    request_id = _request_id(request)
+    match error:
+        case sa.exc.IntegrityError() | StaleDataError():
+            _LOG.warning("refused by the database", request_id=request_id, error=type(error).__name__)
+            return problem(
+                request_id,
+                409,
+                "this contradicts what the database holds by now",
+                hint="it exists already, or what it refers to is gone; read again and decide anew",
+            )
+        case sa.exc.DataError() | OverflowError() | UnicodeEncodeError():
+            return problem(request_id, 422, "a value is outside of what can be stored")
+        case sa.exc.OperationalError() | sa.exc.TimeoutError() | sa.exc.InterfaceError():
+            _LOG.warning("database unavailable", request_id=request_id, exc_info=error)
+            busy = isinstance(error, sa.exc.TimeoutError) or _is_busy(error)
+            detail = "others are changing the same things" if busy else "the database cannot be reached"
+            return problem(request_id, 503, detail, headers={"Retry-After": str(_RETRY_SECONDS if busy else 5)})
+    return crash(request_id, error)
+
+
+def _is_busy(error: Exception) -> bool:
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", None) in _TRY_AGAIN or "locked" in str(original)
+
+
+def crash(request_id: str, error: BaseException) -> Response:
+    """A bug: its traceback goes to the log, its request id to the caller."""
+    _LOG.error("unhandled", request_id=request_id, exc_info=error)
+    return problem(
+        request_id, 500, "something went wrong inside", hint="tell the office the request id; nothing was changed"
+    )

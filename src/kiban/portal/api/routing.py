@@ -1,0 +1,158 @@
+"""Routes that do all of a request's work in one thread and one transaction.
+
+FastAPI would change threads to open the transaction, to run the endpoint, to validate its result and to close the
+transaction. Here one thread signs the caller in, checks the token's scope, looks for an earlier answer to the same
+idempotency key, runs the endpoint, writes its result as JSON and commits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import ResponseValidationError
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from kiban.portal.api import idempotency, identity
+from kiban.portal.api.body import read_json
+from kiban.portal.api.dependencies import WorkWanted, office_of, reading, writing
+
+Answer = Callable[..., Response]
+_REQUEST: ContextVar[Request] = ContextVar("request")
+
+
+class StrictRequest(Request):
+    """A request whose JSON holds only what the database can."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            self._json = read_json(await self.body())
+        return self._json
+
+
+class WorkRoute(APIRoute):
+    """A route whose endpoint is a plain function that takes `Reading` or `Writing`."""
+
+    module: str  # whose scopes a token needs
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        wants = [found for found in self.dependant.dependencies if found.call in (reading, writing)]
+        if len(wants) > 1 or inspect.iscoroutinefunction(self.endpoint):
+            raise TypeError(f"{self.path}: an endpoint is a plain function with one `work: Reading` or `Writing`")
+        if "GET" in (self.methods or ()) and any(found.call is writing for found in wants):
+            raise TypeError(f"{self.path}: a GET that writes")
+        self.module = str(self.tags[0]) if self.tags else ""
+        self.dependant.call = self._answering(wants[0].name if wants else None)
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            request = StrictRequest(request.scope, request.receive)
+            _REQUEST.set(request)  # the endpoint's thread sees it too
+            return await handle(request)
+
+        return strict
+
+    def _answering(self, work_name: str | None) -> Answer:
+        endpoint = self.endpoint
+        response_name = self.dependant.response_param_name
+
+        def answer(**values: Any) -> Response:
+            request = _REQUEST.get()
+            actor = request.state.actor = identity.identify(request)
+            identity.check_scope(actor, self.module, request.method)
+            given = values.get(response_name) if response_name else None
+            if work_name is None:  # an endpoint with transactions of its own, such as signing in
+                return self._respond(endpoint(**values), given)
+            wanted = cast(WorkWanted, values[work_name])
+            with office_of(request).work(
+                actor,
+                read_only=wanted.read_only,
+                request_id=request.state.request_id,
+                address=request.state.address,
+            ) as work:
+                values[work_name] = work
+                if wanted.read_only or request.method != "POST":
+                    response = self._respond(endpoint(**values), given)
+                else:
+                    response = idempotency.once(work, request, lambda: self._respond(endpoint(**values), given))
+            if wanted.read_only:
+                _tag(request, response)
+            return response
+
+        return answer
+
+    def _respond(self, result: Any, given: Response | None) -> Response:
+        """The endpoint's result as a response; `given` is the one whose headers or status the endpoint has set."""
+        if isinstance(result, Response):
+            response = result
+        else:
+            status = self.status_code or 200
+            if given is not None and given.status_code:
+                status = given.status_code
+            response = Response(self._json(result, status), status, media_type="application/json")
+        if given is not None:
+            response.headers.raw.extend(item for item in given.headers.raw if item[0] != b"content-length")
+        return response
+
+    def _json(self, result: Any, status: int) -> bytes:
+        if status in (204, 304):
+            return b""
+        if self.response_field is None:
+            raise TypeError(f"{self.path}: its endpoint has no response model")
+        value, errors = self.response_field.validate(result, {}, loc=("response",))
+        if errors:
+            raise ResponseValidationError(errors=errors, body=None)
+        return self.response_field.serialize_json(value)
+
+
+def _tag(request: Request, response: Response) -> None:
+    """Let a caller who has this very answer already keep it (RFC 9110, section 13.1.2)."""
+    body = getattr(response, "body", None)
+    if response.status_code != 200 or not isinstance(body, bytes):
+        return
+    tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    response.headers["ETag"] = tag
+    asked = request.headers.get("if-none-match", "")
+    if tag in (part.strip().removeprefix("W/") for part in asked.split(",")):
+        response.status_code = 304
+        response.body = b""
+        del response.headers["content-length"]
+
+
+def add_routes(app_router: APIRouter, router: APIRouter, prefix: str) -> None:
+    """Add a module's routes as work routes, one beside the other: nested routers would be searched one by one."""
+    for route in router.routes:
+        if not isinstance(route, APIRoute):
+            raise TypeError(f"{route}: not a route of the API")
+        app_router.add_api_route(
+            prefix + route.path,
+            route.endpoint,
+            response_model=route.response_model,
+            status_code=route.status_code,
+            tags=route.tags,
+            dependencies=route.dependencies,
+            summary=route.summary,
+            description=route.description,
+            response_description=route.response_description,
+            responses=route.responses,
+            deprecated=route.deprecated,
+            methods=route.methods,
+            operation_id=route.operation_id or _operation_id(route),
+            response_model_exclude_none=route.response_model_exclude_none,
+            include_in_schema=route.include_in_schema,
+            response_class=route.response_class,
+            name=route.name,
+            openapi_extra=route.openapi_extra,
+            route_class_override=WorkRoute,
+        )
+
+
+def _operation_id(route: APIRoute) -> str:
+    """`calls_list`: what generated clients name their functions by."""
+    module = str(route.tags[0]) if route.tags else "api"
+    return f"{module}_{route.name}"
