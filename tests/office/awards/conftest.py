@@ -89,6 +89,10 @@ class Judged:
 
 @pytest.fixture
 def judged(office: Office, rows: Rows) -> Judged:
+    return make_judged(office, rows)
+
+
+def make_judged(office: Office, rows: Rows) -> Judged:
     pool = rows.pool()
     # Three of the proposals fit the budget.
     call = rows.call(pool, status=CallStatus.REVIEWING, budget_yen=3 * PRICE, closed_at=office.clock())
