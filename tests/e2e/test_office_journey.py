@@ -207,14 +207,14 @@ def test_from_an_empty_database_to_the_report(programme: Programme, real: RealSl
     programme.kiban("grants", "cluster")
 
     # A job runs; what is left does not carry the next one; an accepted report frees it.
-    first = real.submit(USER, account, "--gres=gpu:8", "--partition=gpu-a", script="sleep 20")
+    first = real.submit(USER, account, "--gres=gpu:8", "--partition=gpu-a", script="sleep 25")
     real.wait(first, "COMPLETED", seconds=60)
     assert "AssocGrpGRESMinutes" in real.submit(USER, account, "--gres=gpu:8", "--time=4", "--partition=gpu-a")
     waiting = real.submit(USER, account, "--gres=gpu:7", "--time=4", "--partition=gpu-a", script="sleep 1")
     real.wait(waiting, "PENDING (AssocGrpGRESMinutes", "PENDING AssocGrpGRESMinutes", seconds=60)
     programme.kiban("usage", "sync")
     standing = done(applicant.get(path))["standing"]
-    assert 8 * 20 <= standing["used"]["gpu_seconds"] < 8 * 40
+    assert 8 * 25 <= standing["used"]["gpu_seconds"] < 1_800
     assert standing["used"]["gpu_seconds"] + standing["available"]["gpu_seconds"] == 1_800
     report(applicant, operator, grant["id"])
     assert done(applicant.get(path))["standing"]["committed"]["gpu_seconds"] == 0

@@ -14,9 +14,19 @@ from typing import Protocol
 import sqlalchemy as sa
 import structlog
 
+from kiban.office.calls.lifecycle import close_due
 from kiban.office.database import Database
-from kiban.office.idempotency import service as idempotency
+from kiban.office.grants.alerts import raise_due
+from kiban.office.grants.cluster import carry_out
+from kiban.office.grants.expiry import expire_due, warn_expiring
+from kiban.office.grants.service import close_ended, release_due
+from kiban.office.idempotency.service import forget_old
+from kiban.office.members.housekeeping import sweep
+from kiban.office.notices.delivery import deliver_waiting
 from kiban.office.office import Office
+from kiban.office.usage.reconciliation import reconcile
+from kiban.office.usage.service import sync
+from kiban.office.work import Work
 
 _LOG = structlog.get_logger("kiban.timed")
 _LOCK = 0x6B6962616E02
@@ -31,12 +41,31 @@ class TimedTask:
     function: Callable[[Office], object]  # opens its own units of work; doing it twice must do no harm
 
 
-def _forget_idempotency_keys(office: Office) -> None:
-    with office.work() as work:
-        idempotency.forget_old(work)
+def _in_work(act: Callable[[Work], object]) -> Callable[[Office], None]:
+    """An act of one unit of work, as the office's own."""
+
+    def run(office: Office) -> None:
+        with office.work() as work:
+            act(work)
+
+    return run
 
 
-TASKS = (TimedTask("forget idempotency keys", 3600, _forget_idempotency_keys),)
+MINUTE, HOUR = 60.0, 3600.0
+TASKS = (
+    TimedTask("close calls", 15, _in_work(close_due)),
+    TimedTask("bring the cluster up to date", 15, carry_out),
+    TimedTask("deliver notices", 15, deliver_waiting),
+    TimedTask("read usage", 5 * MINUTE, sync),
+    TimedTask("release tranches", 10 * MINUTE, _in_work(release_due)),
+    TimedTask("raise alerts", HOUR, _in_work(raise_due)),
+    TimedTask("expire unused blocks", HOUR, _in_work(expire_due)),
+    TimedTask("warn of expiry", HOUR, _in_work(warn_expiring)),
+    TimedTask("close ended grants", HOUR, _in_work(close_ended)),
+    TimedTask("forget idempotency keys", HOUR, _in_work(forget_old)),
+    TimedTask("forget old sign-ins", HOUR, _in_work(sweep)),
+    TimedTask("compare records", 24 * HOUR, reconcile),
+)
 
 
 class Leadership(Protocol):

@@ -10,8 +10,8 @@ import orjson
 import structlog
 
 
-def configure() -> None:
-    """Write kiban's log lines, and the warnings of libraries, as JSON."""
+def configure(level: int = logging.INFO) -> None:
+    """Write kiban's log lines from `level` on, and the warnings of libraries, as JSON."""
     # Frames' variables can hold passwords and tokens.
     tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     structlog.configure(
@@ -22,7 +22,7 @@ def configure() -> None:
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)

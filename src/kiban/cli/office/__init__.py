@@ -16,10 +16,23 @@ COMMANDS = {
     "status": ("kiban.cli.office.setup", "Show where the office keeps its things and how it is."),
     "migrate": ("kiban.cli.office.setup", "Bring the database's tables to this version, or to another."),
     "backup": ("kiban.cli.office.backups", "Write every row and attachment to a file, while the office works."),
+    "awards": ("kiban.cli.office.awards", "Replay the certificates of awards, without a database."),
+    "report": ("kiban.cli.office.reports", "Annual report, figures with their postings, open data."),
     "restore": ("kiban.cli.office.backups", "Put a backup into an empty database."),
+    "demo": ("kiban.cli.office.demo", "Fill an empty database with a fictional season."),
+    "members": ("kiban.cli.office.members", "Invite people, give and take roles, make tokens."),
+    "calls": ("kiban.cli.office.calls", "Write, check, publish, amend and close calls."),
+    "grants": ("kiban.cli.office.grants", "Show, freeze, thaw and close grants; bring the cluster up to date."),
+    "usage": ("kiban.cli.office.usage", "Read what ran into the ledger; explain differences."),
+    "ledger": ("kiban.cli.office.ledger", "Verify, read and export the ledger."),
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, hidden={})
 def office() -> None:
     """Run the programme itself: who takes part, what is called for, who is funded, what became of it."""
+    import logging
+
+    from kiban.portal import logs
+
+    logs.configure(logging.WARNING)

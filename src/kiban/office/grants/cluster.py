@@ -14,10 +14,12 @@ from kiban.engines.slurm import accounts as slurm_accounts
 from kiban.engines.slurm.accounts import SlurmAccount
 from kiban.kit.errors import KibanError
 from kiban.office.grants import repository
-from kiban.office.grants.models import ClusterTaskStatus, Grant, GrantStatus
+from kiban.office.grants.figures import earlier_pools
+from kiban.office.grants.models import ClusterTask, ClusterTaskStatus, Grant, GrantStatus
 from kiban.office.grants.service import get_grant, standing
 from kiban.office.office import Office
-from kiban.office.work import Work
+from kiban.office.paging import Page, PageRequest
+from kiban.office.work import Role, Work
 
 log = structlog.get_logger(__name__)
 
@@ -29,26 +31,33 @@ Apply = Callable[[SlurmAccount], list[str]]
 
 
 def desired_account(work: Work, grant: Grant) -> SlurmAccount | None:
-    """What the cluster must have for a grant; None for a pool that is on no cluster.
+    """What the cluster must have for a grant; None for one that never was in a pool on a cluster.
+
+    A grant that was transferred from a cluster to a pool on none keeps its account there, frozen and without users.
 
     Slurm counts what jobs used over the account's life and knows nothing of refunds or expiry, so its limit is what
     jobs have been charged so far and what they may still be.
     """
     pool = repository.pool(work.session, grant.pool_id)
-    if pool.slurm_partition is None:
+    is_there = pool.slurm_partition is not None
+    ids = [grant.pool_id, *(pool_id for pool_id, _ in earlier_pools(work, grant))]
+    partitions = [repository.pool(work.session, pool_id).slurm_partition for pool_id in ids]
+    partition = next((name for name in partitions if name is not None), None)
+    if partition is None:
         return None
     charged = repository.charged_gpu_seconds(work.session, grant.id)
     now = standing(work, grant)
     users = [user.user_name for user in repository.users(work.session, grant.id) if user.removed_at is None]
-    closed = grant.status is GrantStatus.CLOSED
+    budget = charged + now.available.gpu_seconds + now.overrun.gpu_seconds if is_there else 0
+    has_users = is_there and grant.status is not GrantStatus.CLOSED
     return SlurmAccount(
         name=grant.code,
         description=f"kiban grant {grant.code}",
         organisation=_latin(str(grant.organisation_id)),
-        partitions=(pool.slurm_partition,),
-        gpu_minutes=max(0, charged + now.available.gpu_seconds + now.overrun.gpu_seconds) // 60,
-        users=() if closed else tuple(users),
-        frozen=grant.status is not GrantStatus.ACTIVE,
+        partitions=(partition,),
+        gpu_minutes=max(0, budget) // 60,
+        users=tuple(users) if has_users else (),
+        frozen=not is_there or grant.status is not GrantStatus.ACTIVE,
         max_gpus=grant.gpus,
     )
 
@@ -63,6 +72,16 @@ def carry_out(office: Office, *, apply: Apply = slurm_accounts.apply) -> int:
     with office.work(read_only=True) as work:
         due = repository.due_tasks(work.session, work.now)
     return sum(_carry_out_one(office, task_id, apply) for task_id in due)
+
+
+def list_tasks(work: Work, page: PageRequest, *, status: ClusterTaskStatus | None = None) -> Page[ClusterTask]:
+    """What was and is to be done on the cluster, the newest first.
+
+    Raises:
+        Forbidden: only operators and auditors read it.
+    """
+    work.require(Role.OPERATOR, Role.AUDITOR)
+    return repository.tasks(work.session, page, status=status)
 
 
 def _carry_out_one(office: Office, task_id: uuid.UUID, apply: Apply) -> bool:

@@ -31,6 +31,7 @@ class Grant(Base):
     gpus: Mapped[int]
     starts_on: Mapped[date]
     ends_on: Mapped[date]  # the day after the last
+    expired_through: Mapped[date | None]  # the last day at which unused amounts were looked at, and expired if due
     status: Mapped[GrantStatus] = mapped_column(one_of(GrantStatus))
     status_reason: Mapped[str] = mapped_column(sa.Text, default="")
     opened_at: Mapped[datetime]

@@ -138,3 +138,14 @@ def lock_task(session: Session, task_id: uuid.UUID, now: datetime) -> ClusterTas
 
 def task(session: Session, task_id: uuid.UUID) -> ClusterTask:
     return session.scalars(sa.select(ClusterTask).where(ClusterTask.id == task_id).with_for_update()).one()
+
+
+def tasks(session: Session, request: PageRequest, *, status: ClusterTaskStatus | None = None) -> Page[ClusterTask]:
+    statement = sa.select(ClusterTask)
+    if status is not None:
+        statement = statement.where(ClusterTask.status == status)
+    return read_page(session, statement, ClusterTask.id, request, newest_first=True)
+
+
+def pools(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Pool]:
+    return {pool.id: pool for pool in session.scalars(sa.select(Pool).where(Pool.id.in_(ids)))}

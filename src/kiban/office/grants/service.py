@@ -117,6 +117,11 @@ def get_grant(work: Work, grant_id: uuid.UUID) -> Grant:
     return grant
 
 
+def grant_of_award(work: Work, award_id: uuid.UUID) -> Grant | None:
+    """The grant that an award became; None: it is not announced."""
+    return repository.of_award(work.session, award_id)
+
+
 def lock_grant(work: Work, grant_id: uuid.UUID) -> Grant:
     """The grant, fresh, and held until the work ends.
 
@@ -176,8 +181,9 @@ def release_due(work: Work) -> list[uuid.UUID]:
         The grants that got one.
     """
     ids = repository.due_grants(work.session, months.day_of(work.now))
-    for grant_id in ids:
-        _release(work, lock_grant(work, grant_id), needs_report=False)
+    # All grants first and the ledger after them, as everywhere: two who do it the other way wait for each other.
+    for grant in [lock_grant(work, grant_id) for grant_id in ids]:
+        _release(work, grant, needs_report=False)
     return ids
 
 
@@ -291,8 +297,8 @@ def close(work: Work, grant_id: uuid.UUID, reason: str) -> Grant:
 def close_ended(work: Work, *, grace_days: int = 14) -> list[uuid.UUID]:
     """Close the grants whose last day is `grace_days` past: late records of their last jobs are in by then."""
     ids = repository.grants_ending(work.session, months.day_of(work.now) - timedelta(days=grace_days))
-    for grant_id in ids:
-        close(work, grant_id, "its months are over")
+    for grant in [lock_grant(work, grant_id) for grant_id in ids]:
+        close(work, grant.id, "its months are over")
     return ids
 
 

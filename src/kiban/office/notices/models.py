@@ -37,7 +37,8 @@ class Notice(Base):
     payload: Mapped[dict[str, Any]]
     status: Mapped[NoticeStatus] = mapped_column(one_of(NoticeStatus), index=True)
     attempts: Mapped[int] = mapped_column(default=0)
-    next_at: Mapped[datetime]
+    first_tried_at: Mapped[datetime | None]
+    next_at: Mapped[datetime]  # while a process sends it, when that process is given up
     last_error: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
@@ -54,3 +55,5 @@ class Webhook(Base):
     created_by: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"))
     created_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
+    failing_since: Mapped[datetime | None]  # None: the last delivery arrived
+    disabled_at: Mapped[datetime | None]  # by the office, after failing for too long

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from kiban.office.members.models import Organisation, Person
 from kiban.office.notices.models import Channel, Notice, NoticeStatus, Webhook
+from kiban.office.notices.policy import visible_to
 from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.work import Actor
 
@@ -24,21 +26,33 @@ def webhooks_for(session: Session, event: str, organisation_id: uuid.UUID | None
     """Webhooks that asked for an event: the programme's own, and those of the organisation it is about."""
     statement = sa.select(Webhook).where(
         Webhook.removed_at.is_(None),
+        Webhook.disabled_at.is_(None),
         sa.or_(Webhook.organisation_id.is_(None), Webhook.organisation_id == organisation_id),
     )
     return [hook for hook in session.scalars(statement) if event in hook.events or "*" in hook.events]
 
 
-def webhook(session: Session, webhook_id: uuid.UUID) -> Webhook | None:
-    return session.get(Webhook, webhook_id)
+def webhook(session: Session, webhook_id: uuid.UUID, *, lock: bool = False) -> Webhook | None:
+    statement = sa.select(Webhook).where(Webhook.id == webhook_id)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return session.scalars(statement).one_or_none()
+
+
+def find_webhook(session: Session, actor: Actor, webhook_id: uuid.UUID) -> Webhook | None:
+    statement = sa.select(Webhook).where(Webhook.id == webhook_id, Webhook.removed_at.is_(None), visible_to(actor))
+    return session.scalars(statement.with_for_update()).one_or_none()
 
 
 def visible_webhooks(session: Session, actor: Actor, page: PageRequest) -> Page[Webhook]:
-    """The webhooks of one's own organisation; operators and auditors see all."""
-    statement = sa.select(Webhook).where(Webhook.removed_at.is_(None))
-    if not actor.sees_everything:
-        statement = statement.where(Webhook.organisation_id == actor.organisation_id)
+    statement = sa.select(Webhook).where(Webhook.removed_at.is_(None), visible_to(actor))
     return read_page(session, statement, Webhook.id, page)
+
+
+def count_webhooks(session: Session, organisation_id: uuid.UUID | None) -> int:
+    owner = Webhook.organisation_id.is_(None) if organisation_id is None else Webhook.organisation_id == organisation_id
+    statement = sa.select(sa.func.count()).select_from(Webhook).where(owner, Webhook.removed_at.is_(None))
+    return session.scalar(statement) or 0
 
 
 def notices(session: Session, page: PageRequest, *, status: NoticeStatus | None = None) -> Page[Notice]:
@@ -48,13 +62,34 @@ def notices(session: Session, page: PageRequest, *, status: NoticeStatus | None 
     return read_page(session, statement, Notice.id, page, newest_first=True)
 
 
-def claim_due(session: Session, now: datetime) -> Notice | None:
+def notice(session: Session, notice_id: uuid.UUID) -> Notice | None:
+    """Locked until the work ends."""
+    statement = sa.select(Notice).where(Notice.id == notice_id).with_for_update()
+    return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+def waiting_for(session: Session, webhook_id: uuid.UUID) -> list[Notice]:
+    statement = sa.select(Notice).where(Notice.webhook_id == webhook_id, Notice.status == NoticeStatus.WAITING)
+    return list(session.scalars(statement.with_for_update()))
+
+
+def claim_due(session: Session, now: datetime, channels: Collection[Channel]) -> Notice | None:
     """The next notice to send, locked: another sender takes the one after it."""
     statement = (
         sa.select(Notice)
-        .where(Notice.status == NoticeStatus.WAITING, Notice.next_at <= now)
+        .where(Notice.status == NoticeStatus.WAITING, Notice.next_at <= now, Notice.channel.in_(channels))
         .order_by(Notice.next_at, Notice.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     return session.scalars(statement).first()
+
+
+def organisation_exists(session: Session, organisation_id: uuid.UUID) -> bool:
+    return session.get(Organisation, organisation_id) is not None
+
+
+def email_of(session: Session, person_id: uuid.UUID) -> tuple[str, str] | None:
+    """Address and language of an active person."""
+    person = session.get(Person, person_id)
+    return None if person is None or person.disabled_at is not None else (person.email, person.language)

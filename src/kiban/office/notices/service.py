@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kiban.office.audit.service import record
+from kiban.office.errors import Conflict, NotFound
 from kiban.office.notices import repository
-from kiban.office.notices.models import Channel, Notice, NoticeStatus
-from kiban.office.work import Work
+from kiban.office.notices.models import Channel, Notice, NoticeStatus, Webhook
+from kiban.office.paging import Page, PageRequest
+from kiban.office.work import Role, Work
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,13 @@ def notify(
     delivered = repository.told(work.session, cause, Channel.WEBHOOK, [str(hook.id) for hook in hooks])
     for hook in hooks:
         if str(hook.id) not in delivered:
-            _add(
-                work,
-                cause,
-                event,
-                Channel.WEBHOOK,
-                str(hook.id),
-                hook.id,
-                "",
-                "",
-                {"event": event, "cause": cause, "at": work.now.isoformat(), "data": dict(payload)},
-            )
+            to_webhook(work, hook, cause=cause, event=event, payload=payload)
+
+
+def to_webhook(work: Work, hook: Webhook, *, cause: str, event: str, payload: Mapping[str, Any]) -> Notice:
+    """Put a delivery to one webhook into the outbox."""
+    body = {"event": event, "cause": cause, "at": work.now.isoformat(), "data": dict(payload)}
+    return _add(work, cause, event, Channel.WEBHOOK, str(hook.id), hook.id, "", "", body)
 
 
 def _add(
@@ -75,20 +74,49 @@ def _add(
     subject: str,
     body: str,
     payload: dict[str, Any],
-) -> None:
-    work.session.add(
-        Notice(
-            id=work.new_id(),
-            cause=cause,
-            channel=channel,
-            recipient=recipient,
-            webhook_id=webhook_id,
-            event=event,
-            subject=subject,
-            body=body,
-            payload=payload,
-            status=NoticeStatus.WAITING,
-            next_at=work.now,
-            created_at=work.now,
-        )
+) -> Notice:
+    row = Notice(
+        id=work.new_id(),
+        cause=cause,
+        channel=channel,
+        recipient=recipient,
+        webhook_id=webhook_id,
+        event=event,
+        subject=subject,
+        body=body,
+        payload=payload,
+        status=NoticeStatus.WAITING,
+        next_at=work.now,
+        created_at=work.now,
     )
+    work.session.add(row)
+    return row
+
+
+def list_notices(work: Work, page: PageRequest, *, status: NoticeStatus | None = None) -> Page[Notice]:
+    """The outbox, the newest first.
+
+    Raises:
+        Forbidden: only operators and auditors read it.
+    """
+    work.require(Role.OPERATOR, Role.AUDITOR)
+    return repository.notices(work.session, page, status=status)
+
+
+def retry(work: Work, notice_id: uuid.UUID) -> Notice:
+    """Try a notice again that was given up, or one that waits for its next attempt, at once.
+
+    Raises:
+        NotFound: no such notice.
+        Conflict: it was sent.
+    """
+    work.require(Role.OPERATOR)
+    row = repository.notice(work.session, notice_id)
+    if row is None:
+        raise NotFound("there is no such notice", where="notice_id")
+    if row.status is NoticeStatus.SENT:
+        raise Conflict("it was sent already", where="notice_id")
+    row.status, row.next_at = NoticeStatus.WAITING, work.now
+    row.attempts, row.first_tried_at = 0, None
+    record(work, "notices.retried", "notice", row.id)
+    return row

@@ -38,6 +38,18 @@ def note(
     return row
 
 
+def settle(work: Work, kind: str, subject: str, *, expected: int, found: int) -> bool:
+    """Take a difference off the list because its records agree; whether it was on it. Nobody in person explains it."""
+    row = repository.difference(work.session, kind, subject)
+    if row is None or row.explained_at is not None:
+        return False
+    # With the figures that agree, so that the ones before would be listed again.
+    row.expected, row.found, row.last_seen_at = expected, found, work.now
+    row.explained_by, row.explained_at = None, work.now
+    row.explanation = f"the records agree again: {expected:,} and {found:,} {row.unit}"
+    return True
+
+
 def explain(work: Work, difference_id: uuid.UUID, explanation: str) -> Difference:
     """Take a difference off the list, with the reason it is there.
 

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kiban.office.database import UtcTime
-from kiban.office.grants.models import Grant
+from kiban.office.grants.models import ChangeKind, ChangeRequest, ChangeStatus, Grant
 from kiban.office.grants.policy import visible_to
+from kiban.office.ledger.models import Account, AccountKind, CauseKind, Posting
 from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.supply.models import Pool
 from kiban.office.usage.models import Difference, UsageCursor, UsageRecord
@@ -112,3 +114,91 @@ def differences(
         known = Difference.explained_at.is_not(None)
         statement = statement.where(known if explained else ~known)
     return read_page(session, statement, Difference.id, page, newest_first=True)
+
+
+@dataclass(frozen=True)
+class GrantTotals:
+    """What the records of a grant's jobs add up to."""
+
+    grant_id: uuid.UUID
+    code: str
+    clusters: frozenset[str]
+    gpu_seconds: int
+    posted_gpu_seconds: int
+    posted_yen: int
+    minute_of_each: int  # GPU-seconds of one minute of each job
+    running_gpus: int
+
+
+def grant_totals(session: Session) -> dict[uuid.UUID, GrantTotals]:
+    """By grant, of those that have any record."""
+    running = sa.case((UsageRecord.ended_at.is_(None), UsageRecord.gpus), else_=0)
+    statement = (
+        sa.select(
+            Grant.id,
+            Grant.code,
+            sa.func.sum(UsageRecord.gpu_seconds),
+            sa.func.sum(UsageRecord.posted_gpu_seconds),
+            sa.func.sum(UsageRecord.posted_yen),
+            sa.func.sum(UsageRecord.gpus * 60),
+            sa.func.sum(running),
+        )
+        .join(Grant, Grant.id == UsageRecord.grant_id)
+        .group_by(Grant.id, Grant.code)
+        .order_by(Grant.id)
+    )
+    clusters: dict[uuid.UUID, set[str]] = {}
+    pairs = sa.select(UsageRecord.grant_id, UsageRecord.cluster).where(UsageRecord.grant_id.is_not(None)).distinct()
+    for grant_id, cluster in session.execute(pairs):
+        if grant_id is not None:
+            clusters.setdefault(grant_id, set()).add(cluster)
+    return {
+        row[0]: GrantTotals(row[0], row[1], frozenset(clusters.get(row[0], ())), *(int(value) for value in row[2:]))
+        for row in session.execute(statement)
+    }
+
+
+def ledger_use(session: Session) -> dict[uuid.UUID, dict[str, int]]:
+    """By grant and unit: what the ledger says its jobs used, before refunds."""
+    statement = (
+        sa.select(Account.grant_id, Posting.unit, sa.func.sum(Posting.amount))
+        .join(Account, Account.number == Posting.debit_account)
+        .where(Account.kind == AccountKind.USED, Posting.cause_kind == CauseKind.USAGE, Account.grant_id.is_not(None))
+        .group_by(Account.grant_id, Posting.unit)
+    )
+    found: dict[uuid.UUID, dict[str, int]] = {}
+    for grant_id, unit, amount in session.execute(statement):
+        if grant_id is not None:
+            found.setdefault(grant_id, {})[unit] = int(amount)
+    return found
+
+
+def transferred(session: Session) -> set[uuid.UUID]:
+    """Grants that have been in another pool before."""
+    statement = sa.select(ChangeRequest.grant_id).where(
+        ChangeRequest.kind == ChangeKind.TRANSFER, ChangeRequest.status == ChangeStatus.APPROVED
+    )
+    return set(session.scalars(statement))
+
+
+def unlinked(session: Session, prefix: str) -> list[UsageRecord]:
+    """Records of ended jobs of a grant whose name begins so and that no artifact is known of."""
+    statement = sa.select(UsageRecord).where(
+        UsageRecord.artifact_digest.is_(None),
+        UsageRecord.ended_at.is_not(None),
+        UsageRecord.grant_id.is_not(None),
+        UsageRecord.job_name.startswith(prefix, autoescape=True),
+    )
+    return list(session.scalars(statement.order_by(UsageRecord.id)))
+
+
+def linked(session: Session) -> list[UsageRecord]:
+    statement = sa.select(UsageRecord).where(UsageRecord.artifact_digest.is_not(None)).order_by(UsageRecord.id)
+    return list(session.scalars(statement))
+
+
+def find_record(session: Session, actor: Actor, record_id: uuid.UUID) -> UsageRecord | None:
+    statement = sa.select(UsageRecord).where(UsageRecord.id == record_id).with_for_update(of=UsageRecord)
+    if not actor.sees_everything:
+        statement = statement.where(UsageRecord.grant_id.in_(sa.select(Grant.id).where(visible_to(actor))))
+    return session.scalars(statement).one_or_none()

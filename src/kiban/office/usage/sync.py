@@ -2,17 +2,22 @@
 
 A job's charge is posted in steps while it runs: each step's cause names the job and how much it had used in all, so
 that the same reading twice posts nothing, and a reading that was lost is made up for by the next.
+
+A job costs the price of the pool it runs in. GPU-seconds of another pool than the grant's present one — its job was
+running there when the grant was transferred — are taken as those of the present pool that cost the same: nothing of
+the grant is left in the old pool, and the job costs what it would have cost without the transfer.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 from kiban.engines.slurm.usage import JobUsage
 from kiban.office.calls.service import constraints_of, get_call
+from kiban.office.grants.figures import at_price, earlier_pools
 from kiban.office.grants.models import Grant
 from kiban.office.grants.service import lock_grant, standing
 from kiban.office.ledger import movements
@@ -20,6 +25,7 @@ from kiban.office.ledger.movements import Amounts
 from kiban.office.ledger.service import lock_ledger, post
 from kiban.office.supply.models import Pool
 from kiban.office.usage import repository
+from kiban.office.usage.charges import charged_yen
 from kiban.office.usage.differences import note
 from kiban.office.usage.energy import job_energy
 from kiban.office.usage.models import UsageRecord
@@ -51,22 +57,28 @@ def reading_window(work: Work, cluster: str) -> datetime:
     return start if running is None else min(start, running)
 
 
-def take_in(work: Work, cluster: str, jobs: Sequence[JobUsage], read_at: datetime) -> SyncResult:
+def take_in(
+    work: Work, cluster: str, jobs: Sequence[JobUsage], read_at: datetime, *, pool_of_all: Pool | None = None
+) -> SyncResult:
     """Record jobs and charge what they have used since they were last seen.
 
     Args:
         read_at: when the scheduler was asked; the next reading starts a margin before.
+        pool_of_all: where the jobs ran, if no scheduler tells it by partition.
     """
     cursor = repository.lock_cursor(work.session, cluster, BEGINNING)
     # Never backwards: a machine whose clock was set back must not make the office read everything again.
     cursor.read_until = max(cursor.read_until, read_at)
     pools = repository.pools_of(work.session, cluster)
     grants = repository.grants_by_code(work.session, {job.account for job in jobs})
+    own = {grant.code: _pools_of_grant(work, grant) for grant in grants.values()}
     known = repository.records_by_key(work.session, cluster, [job.key for job in jobs])
     new = grown = without_grant = 0
     touched: dict[str, list[UsageRecord]] = {}
     for job in _latest(jobs):
-        grant, pool = grants.get(job.account), pools.get(job.partition)
+        grant = grants.get(job.account)
+        places = (pool for pool in own.get(job.account, ()) if _is_at(pool, cluster, job.partition))
+        pool = pool_of_all or next(places, pools.get(job.partition))
         record = known.get(job.key)
         if record is None:
             record = _new_record(work, cluster, job, grant, pool)
@@ -82,11 +94,25 @@ def take_in(work: Work, cluster: str, jobs: Sequence[JobUsage], read_at: datetim
             touched.setdefault(grant.code, []).append(record)
     work.session.flush()
     posted_gpu = posted_yen = 0
+    # All grants first, in the order of their ids, and the ledger after them, as everywhere: no two wait for each other.
+    for grant_id in sorted(grants[code].id for code in touched):
+        lock_grant(work, grant_id)
     for code in sorted(touched):
         gpu, yen = _charge(work, grants[code], touched[code])
         posted_gpu += gpu
         posted_yen += yen
     return SyncResult(cluster, len(jobs), new, grown, posted_gpu, posted_yen, without_grant)
+
+
+def _pools_of_grant(work: Work, grant: Grant) -> list[Pool]:
+    """A grant's pool and those it was transferred from: its jobs are theirs, though a newer pool has the partition."""
+    ids = [grant.pool_id, *(pool_id for pool_id, _ in earlier_pools(work, grant))]
+    found = repository.pools(work.session, ids)
+    return [found[pool_id] for pool_id in ids]
+
+
+def _is_at(pool: Pool, cluster: str, partition: str) -> bool:
+    return (pool.slurm_cluster, pool.slurm_partition) == (cluster, partition)
 
 
 def _latest(jobs: Iterable[JobUsage]) -> list[JobUsage]:
@@ -150,7 +176,10 @@ def _energy_due(record: UsageRecord) -> bool:
 def _charge(work: Work, grant: Grant, records: Sequence[UsageRecord]) -> tuple[int, int]:
     """Post what records have used beyond what was posted; GPU-seconds and yen posted."""
     grant = lock_grant(work, grant.id)
-    pool = repository.pools(work.session, [grant.pool_id])[grant.pool_id]
+    ids = {grant.pool_id} | {record.pool_id for record in records if record.pool_id is not None}
+    pools = repository.pools(work.session, ids)
+    present = pools[grant.pool_id]
+    transfers = earlier_pools(work, grant)
     rate = constraints_of(get_call(work, grant.call_id)).subsidy_rate
     lock_ledger(work)
     left = standing(work, grant).available
@@ -158,24 +187,23 @@ def _charge(work: Work, grant: Grant, records: Sequence[UsageRecord]) -> tuple[i
     entries = []
     total_gpu = total_yen = 0
     for record in records:
-        if record.pool_id is not None and record.pool_id != grant.pool_id:
-            subject = f"{record.cluster}/{record.job_key}"
-            note(work, "job_in_other_pool", subject, found=record.gpu_seconds, unit="gpu_s", grant_id=grant.id)
+        job = f"{record.cluster}/{record.job_key}"
+        ran_in = pools[record.pool_id] if record.pool_id is not None else present
+        if ran_in is not present and not _ran_before_transfer(record, transfers):
+            note(work, "job_in_other_pool", job, found=record.gpu_seconds, unit="gpu_s", grant_id=grant.id)
         amounts = Amounts(
-            # Never less than nothing: a grant that moved to a cheaper pool keeps what it was charged before.
-            max(0, charged_yen(record.gpu_seconds, pool.price_yen_per_gpu_hour, rate) - record.posted_yen),
+            max(0, charged_yen(record.gpu_seconds, ran_in.price_yen_per_gpu_hour, rate) - record.posted_yen),
             grant.pool_id,
-            record.gpu_seconds - record.posted_gpu_seconds,
+            _as_of(ran_in, present, record.gpu_seconds) - _as_of(ran_in, present, record.posted_gpu_seconds),
         )
         covered = Amounts(min(amounts.yen, left_yen), grant.pool_id, min(amounts.gpu_seconds, left_gpu))
         left_gpu -= covered.gpu_seconds
         left_yen -= covered.yen
-        job = f"{record.cluster}/{record.job_key}"
         entries.append(movements.use(grant.id, amounts, covered, cause_id=f"{job}/{record.gpu_seconds}"))
         if _energy_due(record):
             entries.append(movements.draw(grant.id, record.energy_joules or 0, cause_id=f"{job}/energy"))
             record.posted_joules = record.energy_joules or 0
-        record.posted_gpu_seconds += amounts.gpu_seconds
+        record.posted_gpu_seconds = max(record.posted_gpu_seconds, record.gpu_seconds)
         record.posted_yen += amounts.yen
         total_gpu += amounts.gpu_seconds
         total_yen += amounts.yen
@@ -183,6 +211,12 @@ def _charge(work: Work, grant: Grant, records: Sequence[UsageRecord]) -> tuple[i
     return total_gpu, total_yen
 
 
-def charged_yen(gpu_seconds: int, price_yen_per_gpu_hour: int, subsidy_rate: float) -> int:
-    """What the programme pays for a job so far, rounded down to whole yen: the parts never exceed the award's whole."""
-    return int(Decimal(gpu_seconds * price_yen_per_gpu_hour) * Decimal(str(subsidy_rate)) / 3600)
+def _ran_before_transfer(record: UsageRecord, transfers: Sequence[tuple[uuid.UUID, datetime]]) -> bool:
+    return any(pool_id == record.pool_id and record.started_at < at for pool_id, at in transfers)
+
+
+def _as_of(pool: Pool, present: Pool, gpu_seconds: int) -> int:
+    """GPU-seconds of a pool as those of the grant's present one."""
+    if pool is present:
+        return gpu_seconds
+    return at_price(gpu_seconds, pool.price_yen_per_gpu_hour, present.price_yen_per_gpu_hour)

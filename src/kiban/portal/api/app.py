@@ -16,6 +16,7 @@ from kiban.office.members.sessions import cookie_name
 from kiban.office.office import Office
 from kiban.portal.api import health, openapi, problems
 from kiban.portal.api.middleware import RequestContext, Surroundings, read_networks
+from kiban.portal.api.recent import Recents
 from kiban.portal.api.routing import add_routes
 
 PREFIX = "/api/v1"
@@ -57,6 +58,7 @@ def create_app(
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         stop = on_start() if on_start is not None else None
         yield
+        app.state.recents.versions.close()
         if stop is not None:
             await anyio.to_thread.run_sync(stop)
 
@@ -70,6 +72,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.office = office
+    app.state.recents = Recents(office.database, office.clock)
     for module in MODULES:
         if find_spec(f"kiban.portal.api.{module}") is not None:
             add_routes(app.router, import_module(f"kiban.portal.api.{module}").router, PREFIX)
@@ -84,7 +87,8 @@ def create_app(
     )
     app.add_middleware(RequestContext, surroundings=surroundings)
     if not office.database.is_sqlite:
-        event.listen(office.database.engine, "connect", _limit_waiting)
+        for engine in (office.database.engine, office.database.reading_engine):
+            event.listen(engine, "connect", _limit_waiting)
     return app
 
 

@@ -33,11 +33,12 @@ from kiban.office.members.sign_in import Browser
 from kiban.office.settings import Settings
 from kiban.office.work import Actor, Work
 from kiban.portal.api.dependencies import Writing, actor_of, office_of
+from kiban.portal.api.routing import OPEN
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
 
-@router.post("/sign-in", summary="Sign in with a password")
+@router.post("/sign-in", summary="Sign in with a password", openapi_extra=OPEN)
 def sign_in_with_password(given: SignIn, request: Request, response: Response) -> SignedIn:
     """Sets the session cookie. The code `second-factor-needed` asks for the same again with `code`."""
     office = office_of(request)
@@ -55,7 +56,7 @@ def sign_in_with_password(given: SignIn, request: Request, response: Response) -
     )
 
 
-@router.post("/sign-out", status_code=204, summary="Sign out")
+@router.post("/sign-out", status_code=204, summary="Sign out", openapi_extra=OPEN)
 def sign_out(work: Writing, request: Request, response: Response) -> None:
     """Ends this session; without one nothing happens."""
     settings = work.settings
@@ -92,20 +93,20 @@ def change_password(given: PasswordChange, request: Request) -> None:
     )
 
 
-@router.post("/reset-requests", status_code=202, summary="Ask for a mail to set a new password")
+@router.post("/reset-requests", status_code=202, summary="Ask for a mail to set a new password", openapi_extra=OPEN)
 def ask_reset(given: ResetRequest, work: Writing) -> Accepted:
     """The same answer whether there is such an account or not."""
     passwords.ask_reset(work, given.email)
     return Accepted(message="if there is an account with this address, a mail is on its way")
 
 
-@router.post("/resets", status_code=204, summary="Set a new password with the mail's token")
+@router.post("/resets", status_code=204, summary="Set a new password with the mail's token", openapi_extra=OPEN)
 def reset_password(given: PasswordResetIn, work: Writing) -> None:
     """Works once, within 30 minutes; every session of the account ends."""
     passwords.reset(work, given.token, given.new_password)
 
 
-@router.post("/oidc/start", summary="Begin to sign in through the provider")
+@router.post("/oidc/start", summary="Begin to sign in through the provider", openapi_extra=OPEN)
 def start_oidc(given: OidcStart, request: Request, response: Response) -> OidcRedirect:
     """Where to send the browser, which gets a cookie that only it can finish with."""
     office = office_of(request)

@@ -17,7 +17,7 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 _KEPT_HEADERS = ("content-type", "location", "etag")
 
-# For OpenAPI: every POST takes it.
+# For OpenAPI: every POST that writes takes it.
 PARAMETER: dict[str, Any] = {
     "name": HEADER,
     "in": "header",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from fastapi import Request
 
 from kiban.office.errors import Forbidden, Unauthenticated
+from kiban.office.guards.tokens import token_digest
 from kiban.office.members import authentication, sessions
-from kiban.office.work import Actor
+from kiban.office.work import ANONYMOUS, Actor
 from kiban.portal.api.dependencies import office_of
+from kiban.portal.api.recent import Recents
 
 CSRF_HEADER = "X-CSRF-Token"
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def identify(request: Request) -> Actor:
@@ -21,12 +25,36 @@ def identify(request: Request) -> Actor:
         Forbidden: a session's cookie came with a change that its own pages did not send.
     """
     office = office_of(request)
-    bearer = _bearer(request)
-    cookie = None if bearer is not None else request.cookies.get(sessions.cookie_name(office.settings))
-    actor = authentication.authenticate(office, bearer, cookie)
-    if cookie is not None and actor.session_id is not None and request.method not in _SAFE:
+    bearer, cookie = _bearer(request), None
+    if bearer is None:
+        cookie = request.cookies.get(sessions.cookie_name(office.settings))
+    if not bearer and not cookie:
+        return ANONYMOUS
+    actor = _recent(request)
+    if actor is None:
+        actor = authentication.authenticate(office, bearer, cookie)
+        if request.state.data_version is not None and actor.person_id is not None:
+            recents_of(request).actors.keep(credential_of(request), request.state.data_version, actor)
+    if cookie is not None and actor.session_id is not None and request.method not in SAFE:
         sessions.check_csrf(cookie, request.headers.get(CSRF_HEADER))
     return actor
+
+
+def credential_of(request: Request) -> str:
+    """A digest of what the caller shows, whether or not it is of any use; empty without."""
+    shown = request.headers.get("authorization")
+    if shown is None:
+        shown = request.cookies.get(sessions.cookie_name(office_of(request).settings), "")
+    return token_digest(shown) if shown else ""
+
+
+def recents_of(request: Request) -> Recents:
+    return cast(Recents, request.app.state.recents)
+
+
+def _recent(request: Request) -> Actor | None:
+    version: str | None = request.state.data_version
+    return recents_of(request).actors.find(credential_of(request), version) if version is not None else None
 
 
 def _bearer(request: Request) -> str | None:
@@ -39,10 +67,16 @@ def _bearer(request: Request) -> str | None:
     return token.strip()
 
 
+def require_somebody(actor: Actor) -> None:
+    """Raises: Unauthenticated: nobody is signed in."""
+    if actor.person_id is None:
+        raise Unauthenticated("sign in first")
+
+
 def check_scope(actor: Actor, module: str, method: str) -> None:
     """Raises: Forbidden: the caller's token was not given what this takes."""
     if actor.scopes is None:
         return
-    scope = f"{module}:{'read' if method in _SAFE else 'write'}"
+    scope = f"{module}:{'read' if method in SAFE else 'write'}"
     if scope not in actor.scopes:
         raise Forbidden(f"the token lacks the scope {scope}")

@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import AwareDatetime
 
 from kiban.office.ledger import service, verification
 from kiban.office.ledger.models import AccountKind, CauseKind, Posting
 from kiban.office.ledger.schemas import AccountOut, BalanceOut, PostingOut, VerificationOut
 from kiban.office.work import Role, Work
-from kiban.portal.api.dependencies import Page, PageQuery, Reading
+from kiban.portal.api.dependencies import Page, PageQuery, Reading, actor_of, office_of
 
 router = APIRouter(prefix="/ledger", tags=["ledger"])
 
@@ -57,10 +57,12 @@ def list_postings(
 
 
 @router.get("/verification", summary="Verify the ledger")
-def verify(work: Reading, head: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None) -> VerificationOut:
+def verify(request: Request, head: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None) -> VerificationOut:
     """Recompute every hash and balance. `head`: a hash noted earlier, which must be in the chain."""
-    work.require(Role.AUDITOR, Role.OPERATOR)
-    return VerificationOut.model_validate(verification.verify(work, expected_head=head))
+    # Postings are streamed, which takes a transaction.
+    with office_of(request).work(actor_of(request), read_only=True) as work:
+        work.require(Role.AUDITOR, Role.OPERATOR)
+        return VerificationOut.model_validate(verification.verify(work, expected_head=head))
 
 
 def _shown(work: Work, postings: Sequence[Posting]) -> list[PostingOut]:

@@ -31,6 +31,7 @@ from kiban.office.members.schemas import (
 from kiban.office.work import Role
 from kiban.portal.api.auth import private_work
 from kiban.portal.api.dependencies import Page, PageQuery, Reading, Writing, office_of
+from kiban.portal.api.routing import OPEN
 
 router = APIRouter(prefix="/members", tags=["members"])
 
@@ -170,13 +171,13 @@ def revoke_invitation(invitation_id: uuid.UUID, work: Writing) -> None:
     invitations.revoke(work, invitation_id)
 
 
-@router.post("/invitations/preview", summary="What an invitation offers")
+@router.post("/invitations/preview", summary="What an invitation offers", openapi_extra=OPEN)
 def preview_invitation(given: InvitationSecret, work: Writing) -> InvitationPreview:
     """For who holds the link; nothing changes."""
     return invitations.preview(work, given.token)
 
 
-@router.post("/invitations/acceptance", status_code=201, summary="Accept an invitation")
+@router.post("/invitations/acceptance", status_code=201, summary="Accept an invitation", openapi_extra=OPEN)
 def accept_invitation(given: Acceptance, work: Writing) -> PersonOut:
     """With a new account, or signed in to the account of the invited address."""
     return PersonOut.model_validate(invitations.accept(work, given.token, given.account))

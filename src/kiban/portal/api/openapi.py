@@ -14,13 +14,14 @@ from starlette.routing import Route
 from kiban.portal.api import idempotency
 from kiban.portal.api.identity import CSRF_HEADER
 from kiban.portal.api.problems import CODES, DOCUMENTED_AT, MEDIA_TYPE, Problem
+from kiban.portal.api.routing import WorkRoute
 
 _DESCRIPTION = f"""The accelerator programme over HTTP.
 
 Sign in with `Authorization: Bearer` and an API token; it needs the scope `<module>:read` for GET and
 `<module>:write` for everything else. A browser's session works too and sends `{CSRF_HEADER}` with every change.
-Lists come in pages: pass `next_cursor` on as `cursor`. Errors are problem details (RFC 9457). Every POST takes
-`{idempotency.HEADER}`. Times are UTC with an offset; yen and GPU-seconds are whole numbers.
+Lists come in pages: pass `next_cursor` on as `cursor`. Errors are problem details (RFC 9457). Every POST that could
+do something twice takes `{idempotency.HEADER}`, except those that answer with a secret. Times are UTC with an offset; yen and GPU-seconds are whole numbers.
 """
 _METHODS = {"get", "put", "post", "delete", "patch"}
 
@@ -66,21 +67,23 @@ def _describe(app: FastAPI, cookie: str) -> dict[str, Any]:
     }
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for path in found["paths"].values():
-        for method, operation in path.items():
-            if method in _METHODS:
-                _complete(method, operation)
+    for route in app.routes:
+        if isinstance(route, WorkRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                _complete(route, found["paths"][route.path_format][method.lower()])
     return found
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(route: WorkRoute, operation: dict[str, Any]) -> None:
     responses = operation.setdefault("responses", {})
     if "HTTPValidationError" in str(responses.get("422", "")):
         del responses["422"]
     responses["default"] = {"$ref": "#/components/responses/Problem"}
-    # Some routes are open to everybody.
-    operation["security"] = [{"token": []}, {"session": []}, {}]
-    if method == "post":
+    if "security" not in operation:
+        operation["security"] = [{"token": []}, {"session": []}]
+        if not route.needs_somebody:  # how much is shown depends on who asks
+            operation["security"].append({})
+    if route.takes_key:
         operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
 
 

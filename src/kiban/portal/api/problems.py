@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from kiban.kit.errors import BadInput, KibanError, Refused
 from kiban.office.errors import TooMany
+from kiban.office.proposals.submission import Incomplete
 
 MEDIA_TYPE = "application/problem+json"
 DOCUMENTED_AT = "/api/v1/docs"
@@ -33,6 +34,7 @@ class ProblemError(BaseModel):
     """One thing that is wrong with the request."""
 
     detail: str = Field(examples=["Field required"])
+    detail_ja: str | None = Field(None, description="the same in Japanese, where a person reads it")
     pointer: str | None = Field(None, description="JSON pointer into the body", examples=["#/title_ja"])
     where: str | None = Field(None, description="parameter, header or field by name", examples=["query.limit"])
 
@@ -125,7 +127,10 @@ def _on_kiban_error(request: Request, error: Exception) -> Response:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    errors = [{"detail": error.message, "where": error.where}] if error.where else []
+    if isinstance(error, Incomplete):
+        errors = [{"detail": gap.en, "detail_ja": gap.ja, "where": gap.path} for gap in error.gaps]
+    else:
+        errors = [{"detail": error.message, "where": error.where}] if error.where else []
     return problem(
         _request_id(request),
         status,

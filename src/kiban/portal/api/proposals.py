@@ -15,8 +15,12 @@ from kiban.office.proposals.models import ProposalStatus
 from kiban.office.schemas import Schema
 from kiban.office.search import service as searching
 from kiban.portal.api.dependencies import Page, PageQuery, Reading, Writing, actor_of, office_of
+from kiban.portal.api.limits import PerPerson
 
 router = APIRouter(prefix="/proposals", tags=["proposals"])
+
+# A form asks again at each pause in typing.
+_PREVIEWS = PerPerson(uses=30, seconds=10.0)
 
 Number = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -110,6 +114,7 @@ def create(work: Writing, given: DraftIn) -> out.ProposalWhole:
 @router.post("/preview", summary="Compute the plan of a body")
 def preview(work: Reading, given: PreviewIn) -> PreviewOut:
     """What the training takes, remarks, and what is missing, as one types. Nothing is stored."""
+    _PREVIEWS.use(work.person_id)
     plan, gaps = service.preview(work, given.call_id, given.body)
     return PreviewOut(plan=plan, gaps=gaps)
 

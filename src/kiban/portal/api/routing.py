@@ -7,22 +7,29 @@ idempotency key, runs the endpoint, writes its result as JSON and commits.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import inspect
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, cast
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request
-from fastapi.exceptions import ResponseValidationError
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from kiban.office.work import Actor, Work
 from kiban.portal.api import idempotency, identity
 from kiban.portal.api.body import read_json
 from kiban.portal.api.dependencies import WorkWanted, office_of, reading, writing
+from kiban.portal.api.recent import LARGEST_ANSWER_BYTES, Answer
 
-Answer = Callable[..., Response]
+Endpoint = Callable[..., Response]
+# `openapi_extra` of a route that changes something and takes no sign-in: signing in is one.
+OPEN: dict[str, Any] = {"security": []}
 _REQUEST: ContextVar[Request] = ContextVar("request")
 
 
@@ -39,6 +46,13 @@ class WorkRoute(APIRoute):
     """A route whose endpoint is a plain function that takes `Reading` or `Writing`."""
 
     module: str  # whose scopes a token needs
+    takes_key: bool  # whether an Idempotency-Key has an effect
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Changes take a sign-in unless the route says otherwise; what may be read, the module decides."""
+        is_open = (self.openapi_extra or {}).get("security") == []
+        return not is_open and not identity.SAFE.issuperset(self.methods or ())
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         wants = [found for found in self.dependant.dependencies if found.call in (reading, writing)]
@@ -47,42 +61,82 @@ class WorkRoute(APIRoute):
         if "GET" in (self.methods or ()) and any(found.call is writing for found in wants):
             raise TypeError(f"{self.path}: a GET that writes")
         self.module = str(self.tags[0]) if self.tags else ""
+        self.takes_key = "POST" in (self.methods or ()) and any(found.call is writing for found in wants)
         self.dependant.call = self._answering(wants[0].name if wants else None)
+        self._only_reads = self.methods == {"GET"} and bool(wants)
+        depends = self.dependant
+        # An endpoint that looks at the request itself may answer by anything in it.
+        self._keeps = self._only_reads and not (
+            depends.request_param_name or depends.response_param_name or depends.header_params or depends.cookie_params
+        )
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
             _REQUEST.set(request)  # the endpoint's thread sees it too
-            return await handle(request)
+            try:
+                return await (self._read(request, handle) if self._only_reads else handle(request))
+            except RequestValidationError:
+                # What is wrong with a request is for those who may send it.
+                await run_in_threadpool(self._admit, request)
+                raise
 
         return strict
 
-    def _answering(self, work_name: str | None) -> Answer:
+    async def _read(self, request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
+        """Answer from memory what was asked before of the same data by the same caller (see `recent`)."""
+        recents = identity.recents_of(request)
+        version = request.state.data_version = await asyncio.wrap_future(recents.versions.ask())
+        if not self._keeps:
+            response = await handle(request)
+            _tag(request, response)
+            return response
+        key = (identity.credential_of(request), request.scope["path"], request.scope["query_string"])
+        kept = recents.answers.find(key, version)
+        if kept is not None:
+            request.state.actor = kept.actor
+            response = Response(kept.body, media_type="application/json")
+        else:
+            response = await handle(request)
+            body = getattr(response, "body", None)
+            is_json = response.media_type == "application/json"
+            if (
+                response.status_code == 200
+                and is_json
+                and isinstance(body, bytes)
+                and len(body) <= LARGEST_ANSWER_BYTES
+            ):
+                kept = Answer(request.state.actor, body)
+                recents.answers.keep(key, version, kept)
+        _tag(request, response)
+        return response
+
+    def _admit(self, request: Request) -> Actor:
+        """Raises: Unauthenticated, Forbidden: whoever calls cannot use this route, whatever they send."""
+        actor = request.state.actor = identity.identify(request)
+        identity.check_scope(actor, self.module, request.method)
+        if self.needs_somebody:
+            identity.require_somebody(actor)
+        return actor
+
+    def _answering(self, work_name: str | None) -> Endpoint:
         endpoint = self.endpoint
         response_name = self.dependant.response_param_name
 
         def answer(**values: Any) -> Response:
             request = _REQUEST.get()
-            actor = request.state.actor = identity.identify(request)
-            identity.check_scope(actor, self.module, request.method)
-            given = values.get(response_name) if response_name else None
+            actor = self._admit(request)
             if work_name is None:  # an endpoint with transactions of its own, such as signing in
-                return self._respond(endpoint(**values), given)
-            wanted = cast(WorkWanted, values[work_name])
-            with office_of(request).work(
-                actor,
-                read_only=wanted.read_only,
-                request_id=request.state.request_id,
-                address=request.state.address,
-            ) as work:
+                return self._respond(endpoint(**values), values.get(response_name or ""))
+
+            def respond(work: Work) -> Response:
                 values[work_name] = work
-                if wanted.read_only or request.method != "POST":
-                    response = self._respond(endpoint(**values), given)
-                else:
-                    response = idempotency.once(work, request, lambda: self._respond(endpoint(**values), given))
-            if wanted.read_only:
-                _tag(request, response)
-            return response
+                return self._respond(endpoint(**values), values.get(response_name or ""))
+
+            if cast(WorkWanted, values[work_name]).read_only:
+                return _read(request, actor, respond)
+            with office_of(request).work(actor, **_origin(request)) as work:
+                return idempotency.once(work, request, lambda: respond(work)) if self.takes_key else respond(work)
 
         return answer
 
@@ -108,6 +162,23 @@ class WorkRoute(APIRoute):
         if errors:
             raise ResponseValidationError(errors=errors, body=None)
         return self.response_field.serialize_json(value)
+
+
+def _read(request: Request, actor: Actor, respond: Callable[[Work], Response]) -> Response:
+    office = office_of(request)
+    try:
+        with office.reading(actor, **_origin(request)) as work:
+            return respond(work)
+    except sa.exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    # The database was restarted since the connection was last used; the pool has thrown the others away too.
+    with office.reading(actor, **_origin(request)) as work:
+        return respond(work)
+
+
+def _origin(request: Request) -> dict[str, str]:
+    return {"request_id": request.state.request_id, "address": request.state.address}
 
 
 def _tag(request: Request, response: Response) -> None:

@@ -1,0 +1,123 @@
+"""Sums over postings and usage records, as expiry, alerts and burn-down need them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from kiban.office.grants.models import ChangeKind, ChangeRequest, ChangeStatus
+from kiban.office.ledger.models import Account, AccountKind, CauseKind, Posting
+from kiban.office.supply.models import Pool
+from kiban.office.usage.models import UsageRecord
+
+OWN = (AccountKind.COMMITTED, AccountKind.AVAILABLE, AccountKind.USED, AccountKind.OVERRUN)
+# What moves amounts between a grant and its call, apart from expiry.
+_AWARDING = (CauseKind.AWARD, CauseKind.CHANGE_REQUEST, CauseKind.CLOSING, CauseKind.CORRECTION)
+
+
+def awarded(session: Session, grant_id: uuid.UUID) -> dict[str, int]:
+    """By unit: what a grant was given in all less what it gave back; what expired counts as given."""
+    totals: dict[str, int] = {}
+    for column, sign in ((Posting.debit_account, 1), (Posting.credit_account, -1)):
+        statement = (
+            sa.select(Posting.unit, sa.func.sum(Posting.amount))
+            .join(Account, Account.number == column)
+            .where(Account.grant_id == grant_id, Account.kind.in_(OWN), Posting.cause_kind.in_(_AWARDING))
+            .group_by(Posting.unit)
+        )
+        for unit, amount in session.execute(statement):
+            totals[unit] = totals.get(unit, 0) + sign * int(amount)
+    return totals
+
+
+def expired(session: Session, grant_id: uuid.UUID) -> dict[str, int]:
+    """By unit: what of a grant's expired."""
+    statement = (
+        sa.select(Posting.unit, sa.func.sum(Posting.amount))
+        .join(Account, Account.number == Posting.credit_account)
+        .where(Account.grant_id == grant_id, Posting.cause_kind == CauseKind.EXPIRY)
+        .group_by(Posting.unit)
+    )
+    return {unit: int(amount) for unit, amount in session.execute(statement)}
+
+
+def daily(session: Session, grant_id: uuid.UUID) -> dict[tuple[date, AccountKind, str], int]:
+    """What went into a grant's accounts less what left them, by day in Japan, kind and unit."""
+    if session.get_bind().dialect.name == "sqlite":
+        day: sa.ColumnElement[str] = sa.func.date(Posting.at, "+9 hours")
+    else:
+        day = sa.cast(sa.func.timezone("Asia/Tokyo", Posting.at).cast(sa.Date), sa.String)
+    totals: dict[tuple[date, AccountKind, str], int] = {}
+    for column, sign in ((Posting.debit_account, 1), (Posting.credit_account, -1)):
+        statement = (
+            sa.select(day, Account.kind, Posting.unit, sa.func.sum(Posting.amount))
+            .join(Account, Account.number == column)
+            .where(Account.grant_id == grant_id, Account.kind.in_(OWN))
+            .group_by(day, Account.kind, Posting.unit)
+        )
+        for text, kind, unit, amount in session.execute(statement):
+            key = (date.fromisoformat(text), kind, unit)
+            totals[key] = totals.get(key, 0) + sign * int(amount)
+    return totals
+
+
+def prices(session: Session) -> dict[uuid.UUID, int]:
+    """Yen per GPU-hour of every pool."""
+    return {
+        row.id: row.price_yen_per_gpu_hour for row in session.execute(sa.select(Pool.id, Pool.price_yen_per_gpu_hour))
+    }
+
+
+def last_use(session: Session, grant_id: uuid.UUID) -> datetime | None:
+    """When a job of the grant last ran, as far as that was read."""
+    seen = sa.func.coalesce(UsageRecord.ended_at, UsageRecord.last_read_at)
+    statement = sa.select(sa.func.max(seen)).where(UsageRecord.grant_id == grant_id, UsageRecord.gpu_seconds > 0)
+    return session.scalar(statement)
+
+
+def expired_of_call(session: Session, call_id: uuid.UUID) -> list[str]:
+    """The units in which something of a call's expired."""
+    statement = sa.select(Account.unit).where(Account.call_id == call_id, Account.kind == AccountKind.EXPIRED)
+    return sorted(session.scalars(statement))
+
+
+def refunded_gpu_seconds(
+    session: Session, incident_ids: Collection[uuid.UUID], grant_id: uuid.UUID | None = None
+) -> dict[uuid.UUID, int]:
+    """By incident: GPU-seconds that were given back for it, to one grant or to all."""
+    totals = dict.fromkeys(incident_ids, 0)
+    for incident_id in totals:
+        statement = (
+            sa.select(sa.func.sum(Posting.amount))
+            .join(Account, Account.number == Posting.credit_account)
+            .where(
+                Posting.cause_kind == CauseKind.REFUND,
+                Posting.cause_id.like(f"{incident_id}/{grant_id or '%'}"),
+                Account.kind == AccountKind.USED,
+                Posting.unit.like("gpu_s:%"),
+            )
+        )
+        totals[incident_id] = int(session.scalar(statement) or 0)
+    return totals
+
+
+def earlier_pools(session: Session, grant_id: uuid.UUID) -> list[tuple[uuid.UUID, datetime]]:
+    """The pools a grant was transferred from, each with when, the latest first."""
+    statement = (
+        sa.select(ChangeRequest)
+        .where(
+            ChangeRequest.grant_id == grant_id,
+            ChangeRequest.kind == ChangeKind.TRANSFER,
+            ChangeRequest.status == ChangeStatus.APPROVED,
+        )
+        .order_by(ChangeRequest.decided_at.desc(), ChangeRequest.id.desc())
+    )
+    return [
+        (uuid.UUID(row.details["from_pool_id"]), row.decided_at)
+        for row in session.scalars(statement)
+        if row.decided_at is not None
+    ]
