@@ -32,6 +32,8 @@ class Settings(Schema):
     path_prefix: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")  # before every path, as callers see it: `/kiban`
     trusted_proxies: str = ""  # networks, separated by commas, whose X-Forwarded-For is believed
     cookie_secure: bool = True  # False only without TLS on one's own machine
+    programme_name: str = Field("基盤モデル開発支援 / kiban", max_length=200)  # on reports and in the open data
+    open_data_licence: str = "https://creativecommons.org/licenses/by/4.0/"  # of the open-data export, by its URL
     password_cost: int = 3  # argon2id passes over 64 MiB (RFC 9106, section 4, second choice)
 
     @classmethod

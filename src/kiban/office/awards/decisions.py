@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from kiban.office.audit.service import record
 from kiban.office.awards import repository
+from kiban.office.awards.announcing import tell_applicants
 from kiban.office.awards.models import Award, Decision, DecisionStatus, Selection
 from kiban.office.awards.problem import Problem, build_problem
-from kiban.office.awards.schemas import DecisionIn, StudyRequest
+from kiban.office.awards.schemas import DecisionIn, DecisionOut, StudyRequest
 from kiban.office.awards.solver import Option, OptionKey, violations
 from kiban.office.awards.solver.solution import Award as SolvedAward
 from kiban.office.awards.studies import require_unbiased, solution_of
@@ -22,6 +23,7 @@ from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.grants.service import open_grants
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.models import ProposalStatus
+from kiban.office.reports.milestones import ensure_reports
 from kiban.office.work import Role, Work
 
 NO_DECISION = "no decision on this call is drafted"
@@ -84,12 +86,25 @@ def get_decision(work: Work, call_id: uuid.UUID) -> Decision:
     decision = repository.decision(work.session, call_id)
     if decision is None:
         raise NotFound(NO_DECISION, where="call_id")
-    if decision.status is not DecisionStatus.ANNOUNCED and not _decides(work, call_id):
+    if decision.status is not DecisionStatus.ANNOUNCED and not decides(work, call_id):
         raise NotFound(NO_DECISION, where="call_id")
     return decision
 
 
-def _decides(work: Work, call_id: uuid.UUID) -> bool:
+def show_decision(work: Work, call_id: uuid.UUID) -> DecisionOut:
+    """The decision as this person may read it: who took it, and why, stays with those who decide.
+
+    Raises:
+        NotFound: as `get_decision`.
+    """
+    shown = DecisionOut.model_validate(get_decision(work, call_id))
+    if decides(work, call_id):
+        return shown
+    return shown.model_copy(update={"reason": "", "drafted_by": None, "approved_by": None})
+
+
+def decides(work: Work, call_id: uuid.UUID) -> bool:
+    """Whether this person may read all that a decision was drawn from."""
     actor = work.actor
     if not any(actor.has(role, call_id) for role in (Role.OPERATOR, Role.PANEL, Role.AUDITOR)):
         return False
@@ -186,7 +201,10 @@ def announce_decision(work: Work, call_id: uuid.UUID) -> Decision:
     call.status = CallStatus.DECIDED
     call.decided_at = work.now
     record(work, "awards.announced", "call", call_id, awards=len(awards), of=len(entrants))
-    open_grants(work, [(award, grant_code(call, receipts[award.proposal_id])) for award in awards])
+    grants = open_grants(work, [(award, grant_code(call, receipts[award.proposal_id])) for award in awards])
+    for grant in grants:
+        ensure_reports(work, grant.id)
+    tell_applicants(work, call, entrants, funded)
     return decision
 
 

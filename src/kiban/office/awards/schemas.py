@@ -136,3 +136,39 @@ class AwardOut(Schema):
     gpu_seconds: int
     yen: int
     by_lottery: bool
+
+
+class Replayed(Schema):
+    """What replaying one certificate found."""
+
+    bloc: str
+    objective: str
+    outcome: str = Field(examples=["same"])
+    ok: bool
+    text: str
+    inputs_sha256: str
+
+
+class PinRemoval(Schema):
+    reason: Reason = Field(examples=["審査会で再検討したため"])
+
+
+class DraftWithdrawal(Schema):
+    reason: Reason = Field(examples=["評価の訂正を待つため"])
+
+
+class ReplayIn(Schema):
+    """`resolve` false: the recorded awards are verified in exact arithmetic, without solving again."""
+
+    resolve: bool = False
+
+
+class CertificateFile(Schema):
+    """Every problem of a study with its outcomes; `kiban office awards replay FILE` replays it."""
+
+    format: Literal["kiban-award-record/1"]
+    call: str
+    study: int
+    problem_sha256: str
+    problem: dict[str, Any]
+    certificates: list[dict[str, Any]]

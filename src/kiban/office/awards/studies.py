@@ -20,10 +20,10 @@ from kiban.office.awards.schemas import LotteryIn, PinIn, StudyRequest
 from kiban.office.awards.solver import (
     Solution,
     certificate,
+    explain_all,
     lottery,
     solve,
     stability,
-    what_would_have_funded,
 )
 from kiban.office.calls.service import get_call, lock_call
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
@@ -85,10 +85,9 @@ def solve_problem(problem: Problem, request: StudyRequest) -> Outcome:
                 found = stability(bloc, objective, draws=request.draws, seed=request.seed, solver=request.solver)
                 outcome.stability[name] = json.loads(found.model_dump_json())
             if request.explain:
-                for candidate in bloc.candidates:
-                    if candidate.proposal_id not in solution.chosen:
-                        answer = what_would_have_funded(bloc, solution, candidate.proposal_id)
-                        outcome.explanations[candidate.proposal_id] = json.loads(answer.model_dump_json())
+                rejected = [each.proposal_id for each in bloc.candidates if each.proposal_id not in solution.chosen]
+                for proposal_id, answer in explain_all(bloc, solution, rejected).items():
+                    outcome.explanations[proposal_id] = json.loads(answer.model_dump_json())
     return outcome
 
 

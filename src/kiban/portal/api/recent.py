@@ -20,8 +20,8 @@ from kiban.office.work import Actor, Clock
 
 KEPT = timedelta(seconds=1)
 MOST_ACTORS = 4096
-MOST_ANSWERS = 1024
-LARGEST_ANSWER_BYTES = 128 * 1024
+MOST_ANSWERS = 512
+LARGEST_ANSWER_BYTES = 256 * 1024
 
 V = TypeVar("V")
 

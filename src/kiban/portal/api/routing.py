@@ -99,15 +99,9 @@ class WorkRoute(APIRoute):
         else:
             response = await handle(request)
             body = getattr(response, "body", None)
-            is_json = response.media_type == "application/json"
-            if (
-                response.status_code == 200
-                and is_json
-                and isinstance(body, bytes)
-                and len(body) <= LARGEST_ANSWER_BYTES
-            ):
-                kept = Answer(request.state.actor, body)
-                recents.answers.keep(key, version, kept)
+            is_json = response.status_code == 200 and response.media_type == "application/json"
+            if is_json and isinstance(body, bytes) and len(body) <= LARGEST_ANSWER_BYTES:
+                recents.answers.keep(key, version, Answer(request.state.actor, body))
         _tag(request, response)
         return response
 

@@ -70,6 +70,14 @@ def test_awards_that_break_a_rule_or_are_not_the_best_are_noticed(asked: AwardPr
         certificate(other, poor)
 
 
+def test_a_bound_that_no_rule_weighs_on_is_proven_by_no_prices() -> None:
+    asked = problem(candidate("p", 50.0), candidate("q", 40.0))
+    found = solve(asked, "merit", gap=0.0)
+    assert (found.proof, found.prices, found.status) == ("prices", (), "optimal")
+    again = replay(certificate(asked, found), asked, resolve=False)
+    assert (again.ok, again.bound_by_prices) == (True, found.value)
+
+
 def test_infeasibility_is_replayed_too(asked: AwardProblem) -> None:
     hopeless = asked.model_copy(update={"min_awards": 7})
     made = certificate(hopeless, solve(hopeless, "merit"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiban.kit.errors import BadInput
-from kiban.office.awards.solver import Pin, solve, what_would_have_funded
+from kiban.office.awards.solver import Pin, explain_all, solve, what_would_have_funded
 
 from .conftest import MONTHS, candidate, option, problem
 
@@ -23,7 +23,7 @@ def test_score_and_budget_where_one_competes_with_another() -> None:
     assert told.request_percent == 50
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(scores=st.lists(st.integers(20, 95), min_size=5, max_size=5), yen=st.lists(st.integers(50, 200), min_size=5,
        max_size=5), budget=st.integers(200, 500))  # fmt: skip
 def test_the_answers_hold_when_tried(scores: list[int], yen: list[int], budget: int) -> None:
@@ -65,3 +65,23 @@ def test_who_is_funded_pinned_out_or_unknown() -> None:
     for who in ("p", "nobody"):
         with pytest.raises(BadInput, match=who):
             what_would_have_funded(asked, found, who)
+
+
+def test_without_a_solver_the_answers_are_bounds_that_hold() -> None:
+    scores, prices = (80.0, 75.0, 61.0, 52.0, 43.0, 35.0), (90, 140, 60, 120, 80, 110)
+    asked = problem(*(candidate(f"p{at}", score, option("small", yen=yen // 2, share=0.6), option(yen=yen))
+                      for at, (score, yen) in enumerate(zip(scores, prices, strict=True))),
+                    gpus=(100, 100, 100), budget_yen=260)  # fmt: skip
+    found = solve(asked, "merit", gap=0.0)
+    rejected = [each.proposal_id for each in asked.candidates if each.proposal_id not in found.chosen]
+    assert rejected
+    quick, slow = explain_all(asked, found, rejected, seconds=0), explain_all(asked, found, rejected, seconds=20)
+    for who in rejected:
+        bounds, exact = quick[who], slow[who]
+        assert bounds.solves == 0
+        assert "request" in exact.settled
+        assert exact.request_percent_at_most == bounds.request_percent_at_most
+        assert (bounds.request_percent or 0) <= (exact.request_percent or 0) <= (bounds.request_percent_at_most or 0)
+        assert bounds.extra_budget_yen == exact.extra_budget_yen
+        if exact.score_enough is not None and bounds.score_at_least is not None:
+            assert bounds.score_at_least <= exact.score_enough

@@ -22,7 +22,7 @@ from kiban.office.awards.solver import (
 from .conftest import MONTHS, candidate, every_award_set, option, problem, problems
 
 OBJECTIVES: tuple[ObjectiveName, ...] = ("merit", "breadth", "openness", "balance")
-QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 def check_against_brute_force(asked: AwardProblem, objective: ObjectiveName, solver: str = "highs") -> None:
@@ -52,7 +52,7 @@ def test_yen_in_the_hundreds_of_billions_are_exact(asked: AwardProblem) -> None:
     check_against_brute_force(asked, "merit")
 
 
-@settings(QUICK, max_examples=15)
+@settings(QUICK, max_examples=8)
 @given(asked=problems())
 def test_cp_sat_agrees(asked: AwardProblem) -> None:
     pytest.importorskip("ortools")

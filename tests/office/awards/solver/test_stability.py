@@ -18,21 +18,21 @@ def test_clear_cases_are_clear_and_close_ones_grey() -> None:
                     candidate("a", 60.0), candidate("b", 60.5),
                     candidate("low", 10.0, reviews=50, score_standard_error=1.0), budget_yen=200)  # fmt: skip
     seen: list[int] = []
-    found = stability(asked, "merit", draws=60, seed=4, progress=lambda done, of: seen.append(done))
-    assert seen == list(range(1, 61))
+    found = stability(asked, "merit", draws=40, seed=4, progress=lambda done, of: seen.append(done))
+    assert seen == list(range(1, 41))
     assert found.zone("always") == ("top",)
     assert found.zone("never") == ("low",)
     assert found.zone("grey") == ("a", "b")
-    assert found == stability(asked, "merit", draws=60, seed=4)
+    assert found == stability(asked, "merit", draws=40, seed=4)
 
 
 def test_the_probability_is_that_of_the_better_normal() -> None:
     """One award, two candidates 1 point apart with errors 3 and 4: P(first) = Φ(1/5)."""
     asked = problem(candidate("p", 50.0, reviews=90, score_standard_error=3.0),
                     candidate("q", 49.0, reviews=90, score_standard_error=4.0), budget_yen=100)  # fmt: skip
-    standing = stability(asked, "merit", draws=600, gap=0.0).standings[0]
+    standing = stability(asked, "merit", draws=250, gap=0.0).standings[0]
     expected = 0.5 * (1 + math.erf(0.2 / math.sqrt(2)))
-    assert standing.probability == pytest.approx(expected, abs=3 * math.sqrt(0.25 / 600))
+    assert standing.probability == pytest.approx(expected, abs=3 * math.sqrt(0.25 / 250))
     assert standing.low < standing.probability < standing.high
 
 

@@ -5,17 +5,18 @@ required. `solve` chooses an option or none per proposal for one of the `OBJECTI
 value, the bound that nothing exceeds, the prices that prove it, or the conflict where no award set keeps all rules.
 `compare` puts several side by side, `greedy_by_density` and `by_score_order` are the ways without a solver,
 `stability` says whose award hangs on noise in the scores, `lottery` draws among those in public,
-`what_would_have_funded` answers a rejected proposal, and `certificate` and `replay` let anybody check the decision.
+`explain_all` answers the rejected proposals, and `certificate` and `replay` let anybody check the decision.
 
 Inside: formulation.py (the integer program), prices.py (its relaxation and exact bound), backends.py (HiGHS, CP-SAT),
-solve.py (the search), exact.py (every rule once more in integers), conflicts.py (what cannot hold together).
+search.py (the search), exchange.py (one more proposal, two fewer), anneal.py (a quick search under noise), exact.py
+(every rule once more in integers), conflicts.py (what cannot hold together).
 """
 
 from kiban.office.awards.solver.baselines import by_score_order, greedy_by_density
 from kiban.office.awards.solver.certificate import Certificate, Replay, certificate, replay
 from kiban.office.awards.solver.compare import Comparison, compare
 from kiban.office.awards.solver.exact import totals_of, value_of, violations
-from kiban.office.awards.solver.feedback import Feedback, what_would_have_funded
+from kiban.office.awards.solver.feedback import Feedback, explain_all, what_would_have_funded
 from kiban.office.awards.solver.lottery import Draw, lottery, ticket_sha256
 from kiban.office.awards.solver.objectives import OBJECTIVES, POINTS, Objective, ObjectiveName
 from kiban.office.awards.solver.problem import (
@@ -67,6 +68,7 @@ __all__ = [
     "by_score_order",
     "certificate",
     "compare",
+    "explain_all",
     "greedy_by_density",
     "lottery",
     "months_from",

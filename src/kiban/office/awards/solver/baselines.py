@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 from kiban.office.awards.solver.objectives import ObjectiveName, option_points
 from kiban.office.awards.solver.problem import AwardProblem, Candidate, Option, OptionKey
@@ -17,21 +18,28 @@ Choice = tuple[Candidate, Option]
 
 
 def greedy_by_density(
-    problem: AwardProblem, objective: ObjectiveName = "merit", *, upgrade: bool = True
+    problem: AwardProblem,
+    objective: ObjectiveName = "merit",
+    *,
+    per: Literal["scarcest", "yen"] = "scarcest",
+    upgrade: bool = True,
 ) -> dict[str, OptionKey]:
-    """Every option of every proposal in order of points per part of budget and capacity taken, the first that fits.
+    """Every option of every proposal in order of points per what it takes, the first of each proposal that fits.
 
-    An option takes the greater of its part of the budget and its part of its pool's GPU-months. With
-    `upgrade`, a last pass gives each funded proposal the best option that still fits.
+    Args:
+        per: `scarcest` counts the greater of an option's part of the budget and its part of its pool's GPU-months,
+            `yen` the budget alone.
+        upgrade: False is the textbook method, one pass. True adds a second, in which each funded proposal is given
+            the best option that still fits.
     """
     problem = problem.canonical()
     months = {pool.id: max(1, sum(pool.gpus_by_month)) for pool in problem.pools}
 
     def density(choice: Choice) -> float:
         candidate, option = choice
-        taken = max(
-            option.yen / max(1, problem.budget_yen), option.gpus * option.duration_months / months[option.pool_id]
-        )
+        taken = option.yen / max(1, problem.budget_yen)
+        if per == "scarcest":
+            taken = max(taken, option.gpus * option.duration_months / months[option.pool_id])
         return option_points(problem, objective, candidate, option) / max(taken, 1e-12)
 
     return _fill(problem, objective, lambda choices: sorted(choices, key=density, reverse=True), upgrade)

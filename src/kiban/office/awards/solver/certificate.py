@@ -107,7 +107,8 @@ def replay(record: dict[str, Any], problem: AwardProblem, *, resolve: bool = Tru
 
 
 def _proven(problem: AwardProblem, recorded: Solution) -> int | None:
-    if not recorded.prices:
+    """The bound that the recorded prices prove; where no rule binds, they are all 0 and none is recorded."""
+    if not recorded.prices and recorded.proof != "prices":
         return None
     program = formulate(problem, recorded.objective)
     units = {price.rule: price.units for price in recorded.prices}

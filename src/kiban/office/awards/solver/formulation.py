@@ -6,7 +6,7 @@ are alike in every row that is left, and options that another of the same propos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -24,7 +24,7 @@ from kiban.office.awards.solver.objectives import (
     option_points,
     requested_yen,
 )
-from kiban.office.awards.solver.problem import AwardProblem, Option, Share
+from kiban.office.awards.solver.problem import AwardProblem, Option, OptionKey, Share
 
 Integers = npt.NDArray[np.int64]
 
@@ -86,6 +86,19 @@ class Program:
         for column in columns:
             candidate = self.problem.candidates[self.owner[column]]
             found[candidate.proposal_id] = candidate.options[self.option[column]]
+        return found
+
+    def has(self, chosen: Mapping[str, OptionKey]) -> bool:
+        """Whether every option chosen is among the columns; what never pays was left out."""
+        return len(self.columns_of(chosen)) == len(chosen)
+
+    def columns_of(self, chosen: Mapping[str, OptionKey]) -> list[int]:
+        """Option by proposal id as columns, without those that were left out."""
+        found = []
+        for column, (owner, option) in enumerate(zip(self.owner.tolist(), self.option.tolist(), strict=True)):
+            candidate = self.problem.candidates[owner]
+            if candidate.proposal_id in chosen and candidate.options[option].key == chosen[candidate.proposal_id]:
+                found.append(column)
         return found
 
 

@@ -14,8 +14,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,18 +22,23 @@ import numpy.typing as npt
 
 from kiban.kit.config import StrictModel
 from kiban.kit.errors import BadInput
+from kiban.office.awards.solver import exact
+from kiban.office.awards.solver.anneal import anneal
 from kiban.office.awards.solver.backends import SolverName
 from kiban.office.awards.solver.formulation import Program, formulate
 from kiban.office.awards.solver.objectives import ObjectiveName, option_points
-from kiban.office.awards.solver.prices import find_prices
+from kiban.office.awards.solver.prices import Prices, find_prices
 from kiban.office.awards.solver.problem import AwardProblem, Candidate
-from kiban.office.awards.solver.solve import run_search
+from kiban.office.awards.solver.search import SMALL, Chosen, Effort, Search, search, worth
 
 ALWAYS, NEVER = 0.95, 0.05
 NORMAL_FROM_REVIEWS = 30
 GAP = 0.01  # of each draw: scores differ by far more between draws
-OPTIONS_TRIED = (8, 24)
-SECONDS_A_DRAW = 2.0  # the best set found by then counts; such draws may differ between machines
+OPTIONS_TRIED = (6,)
+SECONDS_A_DRAW = 0.2  # of a small call, and PER_PROPOSAL more; larger ones are annealed, which counts steps
+PER_PROPOSAL = 0.002
+SWEEPS = 160  # of annealing, before that
+SECONDS_AT_FIRST = 3.0  # for the scores as they are; their awards are where every draw begins
 Z95 = 1.959963984540054
 
 Zone = Literal["always", "never", "grey"]
@@ -52,13 +56,22 @@ class Standing(StrictModel):
 
 
 class Stability(StrictModel):
-    """Standings by proposal id, over `solved` of `draws` draws; the others had no award set in the time."""
+    """Standings by proposal id, over `solved` of `draws` draws; the others had no award set in the time.
+
+    Attributes:
+        gap: asked of each draw; on calls of some size a quick search makes do with less. It starts from the awards at
+            the scores as they are and keeps them where they are within the gap, so that a proposal changes hands
+            only if more is at stake.
+        within_gap: draws that reached it; `widest_gap` is the largest of any draw.
+    """
 
     objective: ObjectiveName
     draws: int
     solved: int
     seed: int
     gap: float
+    within_gap: int
+    widest_gap: float
     standings: tuple[Standing, ...]
 
     def zone(self, zone: Zone) -> tuple[str, ...]:
@@ -92,23 +105,25 @@ def stability(
     scores = np.stack([_scores(problem, candidate, draws, seed) for candidate in problem.candidates], axis=1) \
         if problem.candidates else np.zeros((draws, 0))  # fmt: skip
     funded: Counter[str] = Counter()
-    solved = 0
-    for done, chosen in enumerate(_outcomes(problem, objective, scores, gap, workers, solver), start=1):
-        if chosen is not None:
-            solved += 1
-            funded.update(chosen)
+    gaps: list[float] = []
+    for done, outcome in enumerate(_outcomes(problem, objective, scores, gap, workers, solver), start=1):
+        if outcome is not None:
+            gaps.append(outcome.gap)
+            funded.update(outcome.funded)
         if progress is not None:
             progress(done, draws)
-    if not solved:
+    if not gaps:
         raise BadInput("no draw has an award set that keeps the rules", where=problem.call_id,
                        hint="solve the problem itself; it names the conflict")  # fmt: skip
     return Stability(
         objective=objective,
         draws=draws,
-        solved=solved,
+        solved=len(gaps),
         seed=seed,
         gap=gap,
-        standings=tuple(_standing(c.proposal_id, funded[c.proposal_id], solved) for c in problem.candidates),
+        within_gap=sum(each <= gap for each in gaps),
+        widest_gap=max(gaps),
+        standings=tuple(_standing(c.proposal_id, funded[c.proposal_id], len(gaps)) for c in problem.candidates),
     )
 
 
@@ -138,6 +153,65 @@ def _scores(problem: AwardProblem, candidate: Candidate, draws: int, seed: int) 
     return np.clip(drawn, 0.0, problem.score_full_marks)
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    funded: tuple[str, ...]
+    gap: float
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """What all draws share: the program, the awards at the scores as they are, and how far to search."""
+
+    program: Program
+    start: Chosen | None
+    effort: Effort
+
+    def outcome(self, scores: npt.NDArray[np.float64]) -> _Outcome | None:
+        found = self.search(scores, self.effort)
+        return None if found.chosen is None else _Outcome(tuple(found.chosen), found.gap)
+
+    def search(self, scores: npt.NDArray[np.float64], effort: Effort) -> Search:
+        program = self.program
+        drawn = tuple(
+            candidate.model_copy(update={"score_mean": float(score)})
+            for candidate, score in zip(program.problem.candidates, scores, strict=True)
+        )
+        problem = program.problem.model_copy(update={"candidates": drawn})
+        points = [
+            option_points(problem, program.objective, drawn[owner], drawn[owner].options[option])
+            for owner, option in zip(program.owner.tolist(), program.option.tolist(), strict=True)
+        ]
+        changed = replace(program, problem=problem, points=np.array(points, dtype=np.int64))
+        prices = find_prices(changed)
+        near = self.near(changed, prices, effort.gap)
+        if near is not None and prices is not None and changed.columns > SMALL and not changed.balance:
+            effort = replace(effort, gap=math.inf)  # annealed: no clock decides
+        return search(changed, prices, effort, start=near)
+
+    def near(self, changed: Program, prices: Prices | None, gap: float) -> Chosen | None:
+        """A set to begin with: the shared one without what is worth nothing at these scores, annealed if far off."""
+        if self.start is None:
+            return None
+        columns = changed.columns_of(self.start)
+        kept = {who: option.key for who, option in changed.chosen(c for c in columns if changed.points[c] > 0).items()}
+        if prices is None or changed.balance or changed.columns <= SMALL:
+            return kept
+        if worth(changed, kept) * (1 + gap) >= prices.bound and not exact.violations(changed.problem, kept):
+            return kept
+        return anneal(changed, prices, kept, sweeps=SWEEPS, seed=0) or kept
+
+
+def _prepare(problem: AwardProblem, objective: ObjectiveName, effort: Effort) -> _Draws:
+    """The program is reduced as if every score were full marks: an option beaten there never wins."""
+    best = tuple(c.model_copy(update={"score_mean": problem.score_full_marks}) for c in problem.candidates)
+    program = formulate(problem.model_copy(update={"candidates": best}), objective)
+    unperturbed = np.array([candidate.score_mean for candidate in problem.candidates])
+    at_first = replace(effort, gap=effort.gap / 2, seconds=SECONDS_AT_FIRST)
+    found = _Draws(program, None, at_first).search(unperturbed, at_first)
+    return _Draws(program, found.chosen, effort)
+
+
 def _outcomes(
     problem: AwardProblem,
     objective: ObjectiveName,
@@ -145,47 +219,24 @@ def _outcomes(
     gap: float,
     workers: int,
     solver: SolverName,
-) -> Iterator[list[str] | None]:
+) -> Iterator[_Outcome | None]:
+    seconds = SECONDS_A_DRAW + PER_PROPOSAL * len(problem.candidates)
+    draws = _prepare(problem, objective, Effort(gap, seconds, solver=solver, tried=OPTIONS_TRIED, prove=False))
     if workers == 1:
-        program = _program(problem, objective)
-        for draw in scores:
-            yield _resolve(program, draw, gap, solver)
+        yield from map(draws.outcome, scores)
         return
     # Fresh processes: a fork would copy whatever threads and locks a server holds.
     context = multiprocessing.get_context("spawn")
-    start = problem.to_json(), objective
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=start) as pool:
-        yield from pool.map(partial(_resolve_in_worker, gap=gap, solver=solver), scores)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(draws,)) as pool:
+        yield from pool.map(_outcome_in_worker, scores)
 
 
-_worker_program: list[Program] = []
+_worker_draws: list[_Draws] = []
 
 
-def _start_worker(text: str, objective: ObjectiveName) -> None:
-    _worker_program[:] = [_program(AwardProblem.from_json(text), objective)]
+def _start_worker(draws: _Draws) -> None:
+    _worker_draws[:] = [draws]
 
 
-def _resolve_in_worker(draw: npt.NDArray[np.float64], gap: float, solver: SolverName) -> list[str] | None:
-    return _resolve(_worker_program[0], draw, gap, solver)
-
-
-def _program(problem: AwardProblem, objective: ObjectiveName) -> Program:
-    """Reduced as if every score were full marks: an option beaten there is worth no more under any other score."""
-    best = tuple(c.model_copy(update={"score_mean": problem.score_full_marks}) for c in problem.candidates)
-    return formulate(problem.model_copy(update={"candidates": best}), objective)
-
-
-def _resolve(program: Program, draw: npt.NDArray[np.float64], gap: float, solver: SolverName) -> list[str] | None:
-    drawn = tuple(
-        candidate.model_copy(update={"score_mean": float(score)})
-        for candidate, score in zip(program.problem.candidates, draw, strict=True)
-    )
-    problem = program.problem.model_copy(update={"candidates": drawn})
-    points = [
-        option_points(problem, program.objective, drawn[owner], drawn[owner].options[option])
-        for owner, option in zip(program.owner.tolist(), program.option.tolist(), strict=True)
-    ]
-    changed = replace(program, problem=problem, points=np.array(points, dtype=np.int64))
-    found = run_search(changed, find_prices(changed), gap=gap, seconds=SECONDS_A_DRAW, seed=0, solver=solver,
-                       tried=OPTIONS_TRIED)  # fmt: skip
-    return None if found.columns is None else list(changed.chosen(found.columns))
+def _outcome_in_worker(scores: npt.NDArray[np.float64]) -> _Outcome | None:
+    return _worker_draws[0].outcome(scores)

@@ -1,0 +1,1 @@
+"""Letters to applicants and the decision record, as pages in Japanese and English that can be printed."""
