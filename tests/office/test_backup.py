@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -190,6 +192,28 @@ def test_a_failed_backup_leaves_the_one_before(filled: Office, tmp_path: Path, m
     with pytest.raises(KeyboardInterrupt):
         backups.backup(filled, file)
     assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.glob("*b.tar.zst*")] == ["b.tar.zst"]
+
+
+def test_a_backup_that_is_killed_leaves_the_one_before_and_the_next_one_cleans_up(
+    filled: Office, tmp_path: Path
+) -> None:
+    file = tmp_path / "b.tar.zst"
+    backups.backup(filled, file)
+    before = file.read_bytes()
+    # At three moments: while it is written, before it is checked, and before it takes its place.
+    for moment in ("_add_file", "verify", "fsync"):
+        child = os.fork()
+        if child == 0:
+            setattr(backups, moment, lambda *given: os.kill(os.getpid(), signal.SIGKILL))
+            backups.backup(Office(filled.settings), file)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        if moment == "fsync":  # it is in its place, whole
+            assert backups.verify(file).rows > 0
+        else:
+            assert file.read_bytes() == before
+    backups.backup(filled, file)
     assert [path.name for path in tmp_path.glob("*b.tar.zst*")] == ["b.tar.zst"]
 
 

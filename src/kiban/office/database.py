@@ -21,6 +21,11 @@ from kiban.kit.errors import BadInput
 
 # Seconds a writer waits for another on SQLite, where one writes at a time.
 SQLITE_WAIT_SECONDS = 30.0
+# Connections to PostgreSQL are made anew after this time: firewalls forget idle ones.
+RECYCLE_SECONDS = 1800
+
+# libpq's: to connect, and (milliseconds) until what was sent must have arrived at a server that may be gone.
+_PATIENCE = {"connect_timeout": 10, "tcp_user_timeout": 35_000}
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
@@ -94,17 +99,21 @@ class Database:
         """
         self.url = _checked_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"echo": echo, "pool_pre_ping": not self.is_sqlite}
+        options: dict[str, Any] = {"echo": echo}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": SQLITE_WAIT_SECONDS, "check_same_thread": False}
         else:
             options |= {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": 10}
-        self.engine = sa.create_engine(self.url, **options)
+            options |= {"pool_recycle": RECYCLE_SECONDS, "connect_args": _PATIENCE}
+        self.engine = sa.create_engine(self.url, pool_pre_ping=not self.is_sqlite, **options)
+        self.reading_engine = self.engine if self.is_sqlite else _reading_engine(self.url, options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        self._watching: sqlite3.Connection | None = None
         # Objects stay readable after the commit: a service's result is turned into a response afterwards.
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._reading = sessionmaker(self.reading_engine, expire_on_commit=False, autoflush=False)
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Iterator[Session]:
@@ -123,8 +132,69 @@ class Database:
             else:
                 session.commit()
 
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for a few short reads, which can write nothing.
+
+        On PostgreSQL there is no transaction around them, which saves two round trips: each statement sees what is
+        committed when it begins, as it does within a transaction (READ COMMITTED). The connection is not tried
+        beforehand; the first statement on one that is gone fails (`DBAPIError.connection_invalidated`), and the same
+        read again gets a new one. What streams a long result, or must see one instant, takes `transaction`.
+        """
+        if self.is_sqlite:
+            with self.transaction(read_only=True) as session:
+                yield session
+        else:
+            with self._reading() as session:
+                yield session
+
+    def version(self) -> str:
+        """What changes with every commit, of whatever process: the same twice means the same data.
+
+        On PostgreSQL the current snapshot, which names the transactions that are not visible; on SQLite a counter
+        (`PRAGMA data_version`), told by a connection of its own, since it leaves out what its own connection commits.
+        Not to be called by two threads at once.
+        """
+        if self.is_sqlite:
+            if self._watching is None:
+                assert self.url.database is not None
+                self._watching = sqlite3.connect(
+                    self.url.database, timeout=SQLITE_WAIT_SECONDS, check_same_thread=False
+                )
+            return str(self._watching.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            return self._snapshot()
+        except sa.exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._snapshot()
+
+    def _snapshot(self) -> str:
+        with self.reading_engine.connect() as connection:
+            return str(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
+
     def dispose(self) -> None:
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
         self.engine.dispose()
+        self.reading_engine.dispose()
+
+
+def _reading_engine(url: sa.URL, options: dict[str, Any]) -> sa.Engine:
+    engine = sa.create_engine(
+        url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, pool_reset_on_return=None, **options
+    )
+    # A cursor on the server lives in a transaction; here a result comes whole.
+    engine.dialect.supports_server_side_cursors = False
+    event.listen(engine, "connect", _refuse_writes)
+    return engine
+
+
+def _refuse_writes(connection: Any, record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    connection.commit()
 
 
 def _checked_url(given: str) -> sa.URL:

@@ -25,12 +25,12 @@ from kiban.office.settings import Settings
 from kiban.office.timed import TimedWork
 from kiban.portal import logs
 from kiban.portal.api.app import create_app
+from kiban.portal.protocol import BoundedHeads
 
 # A proxy keeps its connections open longer than this server's default, and would find them closed.
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 30
 CONNECTIONS = 1000
-HEAD_BYTES = 32 * 1024
 
 
 def app() -> FastAPI:
@@ -89,7 +89,8 @@ def serve(host: str, port: int, workers: int, ready: Callable[[str], None]) -> N
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         limit_concurrency=CONNECTIONS,
-        h11_max_incomplete_event_size=HEAD_BYTES,
+        loop="uvloop",
+        http=BoundedHeads,
     )
     try:
         listener = config.bind_socket()

@@ -60,7 +60,7 @@ def judges(season: Season, proposal_id: uuid.UUID) -> dict[str, Actor]:
     return found
 
 
-@pytest.mark.parametrize("ground", ["proposal", "organisation", "employer", "team", "colleague in the team"])
+@pytest.mark.parametrize("ground", ["proposal", "organisation", "employer", "team", "colleague in the team", "recusal"])
 def test_a_conflict_hides_a_proposal_from_every_function(season: Season, ground: str) -> None:
     elsewhere = season.rows.organisation()
     season.rows.person(email="hanako@example.jp", organisation=elsewhere)
@@ -69,6 +69,10 @@ def test_a_conflict_hides_a_proposal_from_every_function(season: Season, ground:
     roles = (Role.PANEL, Role.OPERATOR, Role.AUDITOR, Role.REVIEWER)
     actors = [season.rows.actor(role, organisation=employer) for role in roles]
     for actor in actors:
+        if ground == "recusal":
+            assert "reviewer" in actor.roles or finds(season, actor, proposal_id) == EVERY_LIST
+            season.assign(actor, proposal_id, status=AssignmentStatus.RECUSED)
+            continue
         season.assign(actor, proposal_id)
         if employer is None:
             assert finds(season, actor, proposal_id) == EVERY_LIST

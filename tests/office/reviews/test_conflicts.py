@@ -219,6 +219,10 @@ def test_rules_find_each_conflict_once(season: Season, clock: TestClock) -> None
     author, paid, past, free = (season.reviewer() for _ in range(4))
     member = season.reviewer()
     season.member(proposal, member, email=season.person(member).email)
+    partner = season.rows.organisation()
+    season.rows.person(email="partner@example.jp", organisation=partner)
+    season.member(proposal, season.panel, email="partner@example.jp")
+    beside = season.rows.actor(Role.REVIEWER, organisation=partner)
     reversed_one = season.reviewer()  # the relation is on the side of the proposal's author
     emails = {who.person_id: season.person(who).email for who in season.reviewers}
     lines = [
@@ -238,6 +242,7 @@ def test_rules_find_each_conflict_once(season: Season, clock: TestClock) -> None
             found = {(each.person_id, each.kind): each for each in detection.detect(work, season.call.id)}
         assert set(found) == {
             (colleague.person_id, ConflictKind.SAME_ORGANISATION),
+            (beside.person_id, ConflictKind.SAME_ORGANISATION),
             (member.person_id, ConflictKind.TEAM_MEMBER),
             (author.person_id, ConflictKind.CO_AUTHOR),
             (reversed_one.person_id, ConflictKind.CO_AUTHOR),
@@ -245,7 +250,7 @@ def test_rules_find_each_conflict_once(season: Season, clock: TestClock) -> None
         }
         assert {each.is_new for each in found.values()} == {is_new}
     assert "doi:10.1/a" in found[author.person_id, ConflictKind.CO_AUTHOR].reason
-    assert len(season.all(ConflictOfInterest)) == 5
+    assert len(season.all(ConflictOfInterest)) == 6
     # Five years after the paper it counts no longer, and what was found stays on record.
     clock.forward(days=366 * 5)
     with season.work(season.operator) as work:

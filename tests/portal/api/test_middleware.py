@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from kiban.kit.errors import BadInput
 from kiban.office.office import Office
+from kiban.office.work import Role
 from kiban.portal.api.app import create_app
 from kiban.portal.api.middleware import client_address, read_networks
 
@@ -76,8 +77,19 @@ def test_a_token_does_what_its_scopes_say(client_of: ClientOf) -> None:
     reader = client_of(scopes=("calls:read",))
     assert reader.get("/api/v1/calls").status_code == 200
     assert reader.get("/api/v1/members/me").status_code == 403
-    refused = reader.post("/api/v1/calls", json={})
-    assert refused.status_code in (403, 422)
+    assert reader.post("/api/v1/calls", json={}).status_code == 403
+
+
+@pytest.mark.parametrize("body", [b"{", b"{}", b'{"code": 5}'])
+def test_what_is_wrong_with_a_request_is_for_those_who_may_send_it(
+    client: TestClient, client_of: ClientOf, body: bytes
+) -> None:
+    headers = {"content-type": "application/json"}
+    assert client.post("/api/v1/calls", content=body, headers=headers).status_code == 401
+    assert client_of(scopes=("calls:read",)).post("/api/v1/calls", content=body, headers=headers).status_code == 403
+    assert client_of(Role.OPERATOR).post("/api/v1/calls", content=body, headers=headers).status_code in (400, 422)
+    # Whoever is about to sign in is nobody yet.
+    assert client.post("/api/v1/auth/sign-in", content=body, headers=headers).status_code in (400, 422)
 
 
 def test_a_bad_token_is_refused_rather_than_taken_for_nobody(client: TestClient) -> None:

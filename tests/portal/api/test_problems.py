@@ -7,6 +7,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from kiban.office.proposals.outputs import Gap
+from kiban.office.proposals.submission import Incomplete
 from kiban.office.work import Role
 from kiban.portal.api.problems import Problem
 
@@ -56,10 +58,25 @@ def test_what_was_wrong_and_what_to_do_reach_the_caller(client: TestClient) -> N
     assert found["errors"] == [{"detail": "wrong", "where": "title"}]
 
 
-def test_a_field_is_named_by_a_json_pointer(client: TestClient) -> None:
-    found = client.post(THINGS, json={"name": 5, "si/ze": 1}).json()
+def test_a_field_is_named_by_a_json_pointer(client_of: ClientOf) -> None:
+    found = client_of().post(THINGS, json={"name": 5, "si/ze": 1}).json()
     assert found["status"] == 422
     assert {error["pointer"] for error in found["errors"]} == {"#/name", "#/si~1ze"}
+
+
+def test_what_is_missing_in_a_proposal_is_told_gap_by_gap(app: FastAPI, client: TestClient) -> None:
+    gaps = (Gap(path="tiers", ja="必要です", en="is needed"), Gap(path="title", ja="空です", en="is empty"))
+
+    @app.get("/incomplete")
+    def fail() -> None:
+        raise Incomplete(gaps)
+
+    found = Problem.model_validate(client.get("/incomplete").json())
+    assert found.code == "incomplete"
+    assert [(each.where, each.detail, each.detail_ja) for each in found.errors or ()] == [
+        ("tiers", "is needed", "必要です"),
+        ("title", "is empty", "空です"),
+    ]
 
 
 def test_a_parameter_is_named_by_its_place(client_of: ClientOf) -> None:
@@ -87,14 +104,16 @@ def test_paths_and_methods_that_are_not_there(client: TestClient) -> None:
         b"[" * 100_000,
     ],
 )
-def test_json_that_cannot_be_stored_is_refused(client: TestClient, body: bytes) -> None:
+def test_json_that_cannot_be_stored_is_refused(client_of: ClientOf, body: bytes) -> None:
+    client = client_of()
     answer = client.post(THINGS, content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"
     assert client.get(THINGS).json() == 0
 
 
-def test_whole_numbers_of_more_than_64_bits_never_reach_the_database(client: TestClient) -> None:
+def test_whole_numbers_of_more_than_64_bits_never_reach_the_database(client_of: ClientOf) -> None:
+    client = client_of()
     body = json.dumps({"name": "a", "size": 10**30})
     answer = client.post(THINGS, content=body, headers={"content-type": "application/json"})
     assert answer.status_code < 500

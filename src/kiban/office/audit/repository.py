@@ -9,6 +9,10 @@ from sqlalchemy.orm import Session
 
 from kiban.office.audit.models import AuditEvent
 from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.proposals.models import Proposal
+from kiban.office.reviews.models import Assignment, Review
+from kiban.office.reviews.policy import conflict_exists
+from kiban.office.work import Actor
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,8 @@ class AuditFilter:
     until: datetime | None = None
 
 
-def events(session: Session, filters: AuditFilter, page: PageRequest) -> Page[AuditEvent]:
-    statement = sa.select(AuditEvent)
+def events(session: Session, actor: Actor, filters: AuditFilter, page: PageRequest) -> Page[AuditEvent]:
+    statement = sa.select(AuditEvent).where(_visible_to(session, actor))
     for column, value in (
         (AuditEvent.actor_id, filters.actor_id),
         (AuditEvent.subject_kind, filters.subject_kind),
@@ -48,5 +52,19 @@ def events(session: Session, filters: AuditFilter, page: PageRequest) -> Page[Au
     return read_page(session, statement, AuditEvent.number, page, newest_first=True)
 
 
-def event(session: Session, number: int) -> AuditEvent | None:
-    return session.get(AuditEvent, number)
+def event(session: Session, actor: Actor, number: int) -> AuditEvent | None:
+    return session.scalar(sa.select(AuditEvent).where(AuditEvent.number == number, _visible_to(session, actor)))
+
+
+def _visible_to(session: Session, actor: Actor) -> sa.ColumnElement[bool]:
+    """Acts on proposals, reviews and assignments, but for proposals that this person has a conflict with.
+
+    Their ids are fetched first: the record keeps ids as text, which the two databases write differently.
+    """
+    if actor.person_id is None:
+        return sa.true()
+    forbidden = sa.select(Proposal.id).where(conflict_exists(actor.person_id))
+    assignments = sa.select(Assignment.id).where(Assignment.proposal_id.in_(forbidden))
+    reviews = sa.select(Review.id).where(Review.assignment_id.in_(assignments))
+    hidden = [str(row_id) for row_id in session.scalars(sa.union_all(forbidden, assignments, reviews))]
+    return AuditEvent.subject_id.not_in(hidden) if hidden else sa.true()

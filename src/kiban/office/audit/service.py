@@ -35,13 +35,13 @@ def record(work: Work, action: str, subject_kind: str, subject_id: uuid.UUID | s
 
 
 def events(work: Work, page: PageRequest, filters: AuditFilter) -> Page[AuditEvent]:
-    """The record, newest first.
+    """The record, newest first, without what it says of proposals that the reader has a conflict with.
 
     Raises:
         Forbidden: only auditors and operators read it.
     """
     work.require(Role.AUDITOR, Role.OPERATOR)
-    return repository.events(work.session, filters, page)
+    return repository.events(work.session, work.actor, filters, page)
 
 
 def event(work: Work, number: int) -> AuditEvent:
@@ -49,10 +49,10 @@ def event(work: Work, number: int) -> AuditEvent:
 
     Raises:
         Forbidden: only auditors and operators read it.
-        NotFound: there is none of this number.
+        NotFound: there is none of this number that this person may see.
     """
     work.require(Role.AUDITOR, Role.OPERATOR)
-    row = repository.event(work.session, number)
+    row = repository.event(work.session, work.actor, number)
     if row is None:
         raise NotFound("there is no such event", where=str(number))
     return row

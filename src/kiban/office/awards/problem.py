@@ -2,7 +2,7 @@
 
 Proposals in distributed peer review are solved apart, group by group, each with its own part of the budget and of the
 pools, so that no score its members gave has a say in it (`reviews.peer`). What a track may award is its part of all
-that is asked for; a rule of the call that counts awards or shares holds in each group.
+that is asked for. A rule of the call that limits holds in each group; a least share is not imposed then.
 """
 
 from __future__ import annotations
@@ -131,6 +131,8 @@ class _Builder:
         for proposal_id in sorted(known & excluded.keys() - chosen.keys()):
             chosen[proposal_id] = Pin(proposal_id=proposal_id, kind="must_not", reason=excluded[proposal_id])
         budget = self.request.budget_yen or self.call.budget_yen
+        # What a share must have at least is a matter of all groups together; imposed on each, it would starve some.
+        apart = bool(self.groups)
         return AwardProblem(
             call_id=str(self.call.id),
             budget_yen=int(budget * part),
@@ -144,7 +146,7 @@ class _Builder:
                     by=share.by,
                     group=share.value,
                     of="spent_yen" if share.of == "yen" else "count",
-                    min_basis_points=round((share.at_least or 0.0) * 10_000),
+                    min_basis_points=0 if apart else round((share.at_least or 0.0) * 10_000),
                     max_basis_points=round((1.0 if share.at_most is None else share.at_most) * 10_000),
                 )
                 for share in self.rules.shares

@@ -39,7 +39,7 @@ def _of_token(office: Office, bearer: str) -> Actor:
     now = office.clock()
     holder = None
     if is_token(bearer, Secret.API_TOKEN):
-        with office.work(ANONYMOUS, read_only=True) as work:
+        with office.reading(ANONYMOUS) as work:
             holder = repository.token_holder(work.session, token_digest(bearer))
     if holder is None or not holder.is_enabled or holder.revoked_at is not None or now >= holder.expires_at:
         raise Unauthenticated("this API token is not valid", hint="it may have expired or been revoked: make a new one")
@@ -53,7 +53,7 @@ def _of_session(office: Office, cookie: str) -> Actor:
     now = office.clock()
     if not is_token(cookie, Secret.SESSION):
         return ANONYMOUS
-    with office.work(ANONYMOUS, read_only=True) as work:
+    with office.reading(ANONYMOUS) as work:
         holder = repository.session_holder(work.session, token_digest(cookie))
     if holder is None or not holder.is_enabled or holder.last_used_at is None:
         return ANONYMOUS

@@ -1,9 +1,9 @@
 """Who sees which proposals, and how much of each, as parts of a query on `proposals`.
 
 Own proposals are seen whole: by the applicants of the organisation, and by members of the team who may edit. Everybody
-else comes in an office of the programme (operator, auditor, panel, reviewer), and a conflict of interest closes all of
-these at once: who competes with a proposal does not read it as an auditor either. Only the office's own commands, which
-no person stands behind, see everything.
+else comes in an office of the programme (operator, auditor, panel, reviewer), and a conflict of interest or a recusal
+closes all of these at once: who competes with a proposal does not read it as an auditor either. Only the office's own
+commands, which no person stands behind, see everything.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from kiban.office.calls.models import Call
 from kiban.office.members.models import Person
 from kiban.office.proposals.models import Proposal, ProposalStatus, TeamMember
 from kiban.office.reviews.models import Assignment
-from kiban.office.reviews.policy import assigned_to, conflict_exists
+from kiban.office.reviews.policy import assigned_to, is_free
 from kiban.office.work import Actor, Role
 
 # What reviewers and the panel come to see; drafts and withdrawn proposals are nobody's to judge.
 JUDGED = (ProposalStatus.SUBMITTED, ProposalStatus.INELIGIBLE, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
 
 # Made once: an alias costs a millisecond, and every request asks these questions.
-_PERSON, _COLLEAGUE, _VIEWER, _OTHER = aliased(Person), aliased(Person), aliased(Person), aliased(Proposal)
+_PERSON, _OTHER = aliased(Person), aliased(Proposal)
 
 
 class View(StrEnum):
@@ -45,8 +45,7 @@ def visible_to(actor: Actor) -> sa.ColumnElement[bool]:
     if actor.person_id is None:
         return sa.false()
     in_office = sa.or_(_is_staff(actor), sa.and_(_is_judged(), sa.or_(_has(actor, Role.PANEL), _is_reviewer(actor))))
-    conflict = sa.or_(conflict_exists(actor.person_id), _colleague_in_team(actor.person_id))
-    seen = sa.or_(is_own(actor), sa.and_(in_office, sa.not_(conflict)))
+    seen = sa.or_(is_own(actor), sa.and_(in_office, is_free(actor.person_id)))
     within = _within(actor)
     return seen if within is None else sa.and_(within, seen)
 
@@ -118,22 +117,15 @@ def _is_reviewer(actor: Actor) -> sa.ColumnElement[bool]:
     return sa.and_(assigned_to(actor.person_id), sa.or_(_has(actor, Role.REVIEWER), as_peer))
 
 
-def _colleague_in_team(person_id: uuid.UUID) -> sa.ColumnElement[bool]:
-    """Whether somebody of the person's own organisation is in the team, whoever proposes."""
-    return (
-        sa.select(TeamMember.id)
-        .join(_COLLEAGUE, _COLLEAGUE.email == TeamMember.email)
-        .join(_VIEWER, _VIEWER.organisation_id == _COLLEAGUE.organisation_id)
-        .where(TeamMember.proposal_id == Proposal.id, _VIEWER.id == person_id)
-        .correlate(Proposal)
-        .exists()
-    )
+def sees_few(actor: Actor) -> bool:
+    """Whether the actor sees own and assigned proposals at most, so that a query had better start from those."""
+    broad = {Role.OPERATOR, Role.AUDITOR, Role.PANEL}
+    return not (actor.is_system or actor.roles & broad or any(role in broad for role, _ in actor.call_roles))
 
 
 def _within(actor: Actor) -> sa.ColumnElement[bool] | None:
-    """For those who can see a few proposals only: which, found by indexes before anything is asked of each."""
-    broad = {Role.OPERATOR, Role.AUDITOR, Role.PANEL}
-    if actor.roles & broad or any(role in broad for role, _ in actor.call_roles):
+    """For those who see few proposals: which, found by indexes before anything is asked of each."""
+    if not sees_few(actor):
         return None
     assert actor.person_id is not None
     parts: list[sa.Select[uuid.UUID]] = [

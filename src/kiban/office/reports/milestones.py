@@ -62,6 +62,23 @@ def ensure_reports(work: Work, grant_id: uuid.UUID) -> list[MilestoneReport]:
     return made
 
 
+def plan_reports(work: Work, grant_id: uuid.UUID) -> list[MilestoneReport]:
+    """`ensure_reports` for one who asks.
+
+    Raises:
+        NotFound: as `ensure_reports`.
+        Forbidden: neither an applicant of the grant's organisation nor an operator.
+    """
+    grant = get_grant(work, grant_id)
+    if not (_is_grantee(work, grant) or work.actor.has(Role.OPERATOR, grant.call_id)):
+        raise Forbidden("the grant's organisation and operators plan its reports")
+    return ensure_reports(work, grant_id)
+
+
+def _is_grantee(work: Work, grant: Grant) -> bool:
+    return work.actor.organisation_id == grant.organisation_id and work.actor.has(Role.APPLICANT)
+
+
 def _milestones(work: Work, grant: Grant) -> list[Milestone]:
     body = repository.submitted_body(work.session, grant.proposal_id)
     promised = [Milestone.model_validate(each) for each in body.get("milestones") or ()]
@@ -290,8 +307,7 @@ def send_back(work: Work, report_id: uuid.UUID, reason: str) -> MilestoneReport:
 def _own(work: Work, report_id: uuid.UUID, version: int) -> MilestoneReport:
     report = _found(repository.report(work.session, work.actor, report_id, lock=True))
     grant = get_grant(work, report.grant_id)
-    is_grantee = work.actor.organisation_id == grant.organisation_id and work.actor.has(Role.APPLICANT)
-    if not (is_grantee or work.actor.is_system):
+    if not (_is_grantee(work, grant) or work.actor.is_system):
         raise Forbidden("the grant's organisation writes its reports")
     if report.status not in _WRITABLE:
         raise Conflict(f"the report is {report.status}", where=report.milestone)

@@ -71,7 +71,7 @@ def lift(work: Work, conflict_id: uuid.UUID, reason: str) -> ConflictOfInterest:
 
     Raises:
         NotFound: no such conflict.
-        Forbidden: not an operator, or the person it is about.
+        Forbidden: not an operator, the person it is about, or one with a conflict with the same proposal.
         Conflict: a fact that nobody can lift, or lifted already.
     """
     work.require(Role.OPERATOR)
@@ -80,6 +80,9 @@ def lift(work: Work, conflict_id: uuid.UUID, reason: str) -> ConflictOfInterest:
         raise NotFound("there is no such conflict of interest", where="conflict_id")
     if row.person_id == work.actor.person_id:
         raise Forbidden("another operator must lift one's own conflict")
+    if work.actor.person_id is not None and row.proposal_id is not None:
+        if conflict_repository.conflicted_pairs(work.session, [row.proposal_id], [work.actor.person_id]):
+            raise Forbidden("an operator without a conflict with the proposal must lift it")
     if row.kind in FACTS:
         raise Conflict("belonging to the organisation or the team cannot be lifted", where="conflict_id")
     if row.lifted_at is not None:

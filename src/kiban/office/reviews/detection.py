@@ -15,7 +15,7 @@ from kiban.office.work import Role, Work
 # Nobody can lift these: they are facts, and the query looks them up again each time.
 FACTS = frozenset({ConflictKind.SAME_ORGANISATION, ConflictKind.TEAM_MEMBER})
 _REASONS = {
-    ConflictKind.SAME_ORGANISATION: "of the organisation that proposes",
+    ConflictKind.SAME_ORGANISATION: "of the organisation that proposes, or of somebody's in the team",
     ConflictKind.TEAM_MEMBER: "in the proposal's team",
     ConflictKind.CO_AUTHOR: "wrote with somebody of the team",
     ConflictKind.FUNDED_BY: "is funded by the organisation that proposes",

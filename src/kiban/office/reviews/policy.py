@@ -26,8 +26,9 @@ def conflict_exists(actor_person_id: Who) -> sa.ColumnElement[bool]:
     """Whether this person has a conflict of interest with the proposal.
 
     Three grounds: a conflict on record that was not lifted; a part in the proposal itself (its author, or somebody
-    whose e-mail address or ORCID iD is in its team); the same organisation. The last two are looked up anew each
-    time, so that a change of employer counts at once, and nobody can lift them.
+    whose e-mail address or ORCID iD is in its team); the same organisation as the proposal's, or as somebody's in its
+    team. The last two are looked up anew each time, so that a change of employer counts at once, and nobody can lift
+    them.
     """
     recorded = (
         sa.select(ConflictOfInterest.id)
@@ -49,14 +50,24 @@ def conflict_exists(actor_person_id: Who) -> sa.ColumnElement[bool]:
 
 
 def same_organisation(person_id: Who) -> sa.ColumnElement[bool]:
-    """Whether this person belongs to the organisation that proposes."""
-    person = aliased(Person)
-    return (
+    """Whether this person belongs to the organisation that proposes, or to that of somebody else in its team."""
+    person, member, colleague = aliased(Person), aliased(TeamMember), aliased(Person)
+    proposes = (
         sa.select(person.id)
         .where(person.id == person_id, person.organisation_id == Proposal.organisation_id)
         .correlate_except(person)
         .exists()
     )
+    # Addresses of people are stored in small letters, and found by their index.
+    in_team = (
+        sa.select(member.id)
+        .join(colleague, colleague.email == sa.func.lower(member.email))
+        .join(person, person.organisation_id == colleague.organisation_id)
+        .where(member.proposal_id == Proposal.id, person.id == person_id, colleague.id != person.id)
+        .correlate_except(person, member, colleague)
+        .exists()
+    )
+    return sa.or_(proposes, in_team)
 
 
 def takes_part(person_id: Who) -> sa.ColumnElement[bool]:

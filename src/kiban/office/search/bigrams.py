@@ -11,6 +11,8 @@ import itertools
 import unicodedata
 from collections.abc import Iterable
 
+import numpy as np
+
 # Code points have 21 bits. A pair is one number; a character alone is a pair with nothing before it.
 _BITS = 21
 # Grams of titles are kept beside those of texts, as numbers of their own.
@@ -38,8 +40,9 @@ def terms(query: str) -> list[str]:
 
 def text_grams(folded: str) -> set[int]:
     """Pairs and single characters of a folded text."""
-    singles = {ord(c) for c in folded if c != " "}
-    return singles | {(ord(a) << _BITS) | ord(b) for a, b in itertools.pairwise(folded)}
+    points = np.frombuffer(folded.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.int64)
+    pairs = np.unique((points[:-1] << _BITS) | points[1:])
+    return {*pairs.tolist(), *(ord(c) for c in set(folded) if c != " ")}
 
 
 def query_grams(words: Iterable[str]) -> set[int]:
@@ -59,4 +62,4 @@ def title_grams(grams: Iterable[int]) -> set[int]:
 
 def to_words(grams: Iterable[int]) -> str:
     """Grams as words of hexadecimal digits, for an index that takes words."""
-    return " ".join(f"{gram:x}" for gram in sorted(grams))
+    return " ".join(map("{:x}".format, sorted(grams)))

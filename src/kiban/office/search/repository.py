@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from kiban.office.proposals.models import Proposal
-from kiban.office.proposals.policy import View, view_of, visible_to
+from kiban.office.proposals.policy import View, sees_few, view_of, visible_to
 from kiban.office.search.bigrams import query_grams, title_grams, to_words
 from kiban.office.search.models import SQLITE_INDEX, Face, SearchDocument
 from kiban.office.work import Actor
 
+FIRST_CANDIDATES = 200  # more by four times each round, where few of them may be seen
 FACES = {View.WHOLE: Face.LATEST, View.SUBMITTED: Face.SUBMITTED, View.BLIND: Face.BLIND}
 
 
@@ -24,14 +26,20 @@ class Found:
     text: str
 
 
-def document(session: Session, proposal_id: uuid.UUID, face: Face) -> SearchDocument | None:
-    statement = sa.select(SearchDocument).where(SearchDocument.proposal_id == proposal_id, SearchDocument.face == face)
-    return session.scalar(statement)
+def digests(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[tuple[uuid.UUID, Face], tuple[int, str]]:
+    """Number and digest of what is indexed of these proposals."""
+    row = SearchDocument
+    statement = sa.select(row.proposal_id, row.face, row.number, row.digest).where(row.proposal_id.in_(proposal_ids))
+    return {(proposal_id, face): (number, digest) for proposal_id, face, number, digest in session.execute(statement)}
 
 
-def add(session: Session, row: SearchDocument) -> None:
-    session.add(row)
-    session.flush()
+def insert(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    session.execute(sa.insert(SearchDocument), rows)
+
+
+def update(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Each row has the `number` of the one that it changes."""
+    session.execute(sa.update(SearchDocument), rows)
 
 
 def find(
@@ -54,10 +62,11 @@ def find(
     column = SearchDocument.title if in_title else SearchDocument.text
     statement = sa.select(SearchDocument.number, SearchDocument.proposal_id, SearchDocument.text)
     number: sa.ColumnElement[int]
-    if session.get_bind().dialect.name == "postgresql":
+    if sees_few(actor):
+        # From the proposals outwards: `+ 0` keeps a database from walking all texts in order until the page is full.
+        number = SearchDocument.number + 0
+    elif session.get_bind().dialect.name == "postgresql":
         number = SearchDocument.number.expression
-        array = sa.cast(sorted(grams), postgresql.ARRAY(sa.BigInteger()))
-        statement = statement.where(SearchDocument.grams.op("@>", is_comparison=True)(array))
     else:
         # From the index outwards: it gives out its rows from the newest on, so a full page ends the query.
         index = sa.table(SQLITE_INDEX, sa.column("rowid", sa.Integer()), sa.column(SQLITE_INDEX))
@@ -67,9 +76,9 @@ def find(
     statement = (
         statement.join(Proposal, Proposal.id == SearchDocument.proposal_id)
         .where(
-            SearchDocument.face == sa.type_coerce(_face_of(actor), SearchDocument.face.type),
-            *(_contains(session, column, word) for word in words),
             visible_to(actor),
+            *(_contains(session, column, word) for word in words),
+            SearchDocument.face == sa.type_coerce(_face_of(actor), SearchDocument.face.type),
         )
         .order_by(number.desc())
         .limit(limit)
@@ -82,7 +91,24 @@ def find(
         statement = statement.where(number < before)
     if call_id is not None:
         statement = statement.where(Proposal.call_id == call_id)
-    return [Found(*row) for row in session.execute(statement)]
+    if session.get_bind().dialect.name != "postgresql" or sees_few(actor):
+        return [Found(*row) for row in session.execute(statement)]
+    # PostgreSQL would ask of every text whether it may be seen before it sorts them; so the newest are asked first.
+    array = sa.cast(sorted(grams), postgresql.ARRAY(sa.BigInteger()))
+    candidates = sa.select(number).where(
+        SearchDocument.grams.op("@>", is_comparison=True)(array), *(_contains(session, column, word) for word in words)
+    )
+    found: list[Found] = []
+    chunk = FIRST_CANDIDATES
+    while len(found) < limit:
+        if before is not None:
+            candidates = candidates.where(number < before)
+        numbers = session.scalars(candidates.order_by(number.desc()).limit(chunk)).all()
+        found += [Found(*row) for row in session.execute(statement.where(number.in_(numbers)))]
+        if len(numbers) < chunk:
+            break
+        before, chunk = numbers[-1], chunk * 4
+    return found[:limit]
 
 
 def _face_of(actor: Actor) -> sa.ColumnElement[str]:

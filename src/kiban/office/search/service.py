@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kiban.office.errors import Invalid
 from kiban.office.paging import LARGEST, Page, PageRequest
 from kiban.office.search import repository
 from kiban.office.search.bigrams import MOST_QUERY_CHARS, fold, terms, text_grams, title_grams
-from kiban.office.search.models import Face, SearchDocument
+from kiban.office.search.models import Face
 from kiban.office.work import Work
 
 EXCERPT_CHARS = 120
@@ -30,18 +32,45 @@ class Hit:
     in_title: bool
 
 
+@dataclass(frozen=True)
+class Text:
+    """What is to be found of a proposal under one of its faces."""
+
+    proposal_id: uuid.UUID
+    face: Face
+    title: str
+    text: str  # the title is a part of it
+
+
 def put(work: Work, proposal_id: uuid.UUID, face: Face, title: str, text: str) -> None:
     """Index a text of a proposal in place of the one before."""
+    put_all(work, [Text(proposal_id, face, title, text)])
+
+
+def put_all(work: Work, texts: Sequence[Text]) -> None:
+    """Index texts, each in place of the one before; of two for the same face, the last counts."""
+    wanted = {(each.proposal_id, each.face): (each.title, each.text) for each in texts}
+    known = repository.digests(work.session, {each.proposal_id for each in texts})
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    seen: dict[tuple[str, str], dict[str, Any]] = {}  # one submission puts the same text under several faces
+    for key, given in wanted.items():
+        values = seen.get(given) or seen.setdefault(given, _values(*given))
+        number, digest = known.get(key, (None, ""))
+        if number is None:
+            new.append(values | {"proposal_id": key[0], "face": key[1]})
+        elif digest != values["digest"]:
+            changed.append(values | {"number": number})
+    if new:
+        repository.insert(work.session, new)
+    if changed:
+        repository.update(work.session, changed)
+
+
+def _values(title: str, text: str) -> dict[str, Any]:
     title, text = fold(title), fold(text)
     digest = hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()
-    row = repository.document(work.session, proposal_id, face)
-    if row is not None and row.digest == digest:
-        return
-    if row is None:
-        row = SearchDocument(proposal_id=proposal_id, face=face)
-    row.title, row.text, row.digest = title, text, digest
-    row.grams = text_grams(text) | title_grams(text_grams(title))
-    repository.add(work.session, row)
+    return {"title": title, "text": text, "digest": digest, "grams": text_grams(text) | title_grams(text_grams(title))}
 
 
 def find(work: Work, query: str, page: PageRequest, *, call_id: uuid.UUID | None = None) -> Page[Hit]:

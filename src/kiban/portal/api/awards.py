@@ -146,7 +146,8 @@ def approve_decision(work: Writing, call_id: uuid.UUID) -> DecisionOut:
 @router.post("/calls/{call_id}/decision/announce", summary="Announce a decision")
 def announce_decision(work: Writing, call_id: uuid.UUID) -> DecisionOut:
     """Make it public: grants open, budgets are committed, reports are planned and applicants told, all or nothing."""
-    return DecisionOut.model_validate(decisions.announce_decision(work, call_id))
+    decisions.announce_decision(work, call_id)
+    return decisions.show_decision(work, call_id)
 
 
 @router.get("/calls/{call_id}/record", response_class=HTMLResponse, summary="Decision record")

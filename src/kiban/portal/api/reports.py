@@ -93,7 +93,7 @@ def list_reports(
 @router.post("/grants/{grant_id}/milestones", status_code=201, summary="Plan a grant's reports")
 def plan_reports(work: Writing, grant_id: uuid.UUID) -> list[ReportOut]:
     """Add a report for each milestone that has none; the announcement does this too. Returns those added."""
-    return [milestones.show_report(work, row) for row in milestones.ensure_reports(work, grant_id)]
+    return [milestones.show_report(work, row) for row in milestones.plan_reports(work, grant_id)]
 
 
 @router.get("/milestones/{report_id}", summary="One milestone report")

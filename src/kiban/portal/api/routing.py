@@ -171,7 +171,7 @@ def _read(request: Request, actor: Actor, respond: Callable[[Work], Response]) -
         return respond(work)
 
 
-def _origin(request: Request) -> dict[str, str]:
+def _origin(request: Request) -> dict[str, Any]:
     return {"request_id": request.state.request_id, "address": request.state.address}
 
 

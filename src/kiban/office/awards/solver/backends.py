@@ -23,6 +23,7 @@ from scipy.sparse import coo_array, csr_array, vstack
 from kiban.kit.errors import BadInput, Refused
 from kiban.office.awards.solver.formulation import Program, balance_points_of
 from kiban.office.awards.solver.objectives import BALANCE_STEPS
+from kiban.office.awards.solver.quiet import quiet_output
 
 SolverName = Literal["highs", "ortools"]
 
@@ -133,7 +134,7 @@ def _highs(program: Program, gap: float, seconds: float, seed: int, cuts: Sequen
         highest[-1] = BALANCE_STEPS
     options: dict[str, Any] = {"mip_rel_gap": gap, "time_limit": seconds, "presolve": True, "random_seed": seed % 2**31,
                "mip_feasibility_tolerance": 1e-7}  # fmt: skip
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), quiet_output():
         # SciPy warns about every option that it hands on to HiGHS without knowing it.
         warnings.simplefilter("ignore", RuntimeWarning)
         found = optimize.milp(
