@@ -418,6 +418,7 @@ def fill(office: Office) -> list[tuple[str, str]]:
         shared += [f"/api/v1/calls/{draw.choice(calls).id}" for _ in range(10)]
         pool_reads = [f"/api/v1/supply/pools/{draw.choice(pools[:4]).id}" for _ in range(3)]
         own = [
+            *pool_reads,
             "/api/v1/members/me",
             "/api/v1/proposals?limit=20",
             f"/api/v1/members/organisations/{organisations[0].id}",

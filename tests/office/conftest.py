@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from kiban.office.calls.models import Call, CallPool, CallStatus, CutOff
 from kiban.office.database import Database
@@ -130,6 +132,16 @@ def office(database_url: str, tmp_path: Path, clock: TestClock) -> Iterator[Offi
     office = Office(settings, clock=clock, ids=Ids(seed=1))
     yield office
     office.close()
+
+
+def wait_until_blocked(session: Session, thread: threading.Thread) -> None:
+    """Until the thread's transaction waits for a lock, on PostgreSQL; on SQLite whoever writes next waits anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        while thread.is_alive() and not session.scalar(sa.text(waiting)):
+            pass
 
 
 class Rows:

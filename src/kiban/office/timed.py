@@ -19,7 +19,7 @@ from kiban.office.database import Database
 from kiban.office.grants.alerts import raise_due
 from kiban.office.grants.cluster import carry_out
 from kiban.office.grants.expiry import expire_due, warn_expiring
-from kiban.office.grants.service import close_ended, release_due
+from kiban.office.grants.service import close_ended, release_due, start_and_stop_due
 from kiban.office.idempotency.service import forget_old
 from kiban.office.members.housekeeping import sweep
 from kiban.office.notices.delivery import deliver_waiting
@@ -58,6 +58,7 @@ TASKS = (
     TimedTask("deliver notices", 15, deliver_waiting),
     TimedTask("read usage", 5 * MINUTE, sync),
     TimedTask("release tranches", 10 * MINUTE, _in_work(release_due)),
+    TimedTask("start and stop grants", 10 * MINUTE, _in_work(start_and_stop_due)),
     TimedTask("raise alerts", HOUR, _in_work(raise_due)),
     TimedTask("expire unused blocks", HOUR, _in_work(expire_due)),
     TimedTask("warn of expiry", HOUR, _in_work(warn_expiring)),

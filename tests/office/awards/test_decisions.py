@@ -15,9 +15,10 @@ from kiban.office.ledger import accounts, movements
 from kiban.office.ledger.models import CauseKind
 from kiban.office.ledger.movements import Amounts
 from kiban.office.ledger.service import Overdrawn, balance, post
+from kiban.office.members.models import Person
 from kiban.office.paging import PageRequest
 from kiban.office.proposals.models import Proposal, ProposalStatus
-from kiban.office.work import Role
+from kiban.office.work import Actor, Role
 
 from .conftest import PRICE, Judged
 
@@ -139,6 +140,31 @@ def test_approvals_and_announcements_at_once_happen_once(judged: Judged, study: 
     with judged.office.work() as work:
         assert len(decisions.list_awards(work, PageRequest()).items) == 3
         assert len(list_grants(work, PageRequest()).items) == 3
+
+
+def test_a_conflict_closes_a_call_s_awards_until_they_are_announced(judged: Judged, study: Selection) -> None:
+    own = judged.proposals[0].organisation_id
+    people = [judged.rows.person(role, organisation=judged.rows.organisation()) for role in (Role.PANEL, Role.OPERATOR)]
+    insiders = [
+        Actor(person_id=person.id, organisation_id=person.organisation_id, roles=frozenset({role}))
+        for person, role in zip(people, (Role.PANEL, Role.OPERATOR), strict=True)
+    ]
+
+    def seen(actor: Actor) -> int:
+        with judged.office.work(actor, read_only=True) as work:
+            return len(decisions.list_awards(work, PageRequest(), judged.call.id).items)
+
+    draft(judged, study)
+    approve(judged)
+    number = seen(judged.panel)
+    assert number > 0
+    assert [seen(actor) for actor in insiders] == [number, number]
+    with judged.office.work() as work:
+        for person in people:
+            work.session.get_one(Person, person.id).organisation_id = own
+    assert [seen(actor) for actor in insiders] == [0, 0]
+    announce(judged)
+    assert [seen(actor) for actor in insiders] == [number, number]
 
 
 def test_awards_are_secret_until_they_are_announced(judged: Judged, study: Selection) -> None:

@@ -48,6 +48,10 @@ class Funded:
 
 @pytest.fixture
 def funded(office: Office, rows: Rows) -> Funded:
+    return fund(office, rows)
+
+
+def fund(office: Office, rows: Rows) -> Funded:
     organisation = rows.organisation()
     member = rows.actor(Role.APPLICANT, organisation=organisation)
     pool = rows.pool(slurm_cluster="test", slurm_partition="gpu-a")

@@ -4,6 +4,7 @@ import pytest
 
 from kiban.engines.slurm.accounts import SlurmAccount
 from kiban.engines.slurm.commands import Unreachable
+from kiban.office import months
 from kiban.office.grants import service
 from kiban.office.grants.cluster import carry_out, desired_account
 
@@ -103,3 +104,31 @@ def test_a_pool_on_no_cluster_asks_nothing_of_one(funded: Funded, cluster: Clust
         assert desired_account(work, service.get_grant(work, grant.id)) is None
     assert carry_out(funded.office, apply=cluster.apply) == 1
     assert cluster.calls == 0
+
+
+def test_nothing_starts_outside_the_grants_months(funded: Funded, cluster: Cluster) -> None:
+    funded.award.start_month = "2026-05"
+    grant = funded.open()
+
+    def is_frozen() -> bool:
+        with funded.office.work() as work:
+            service.start_and_stop_due(work)
+        with funded.office.work() as work:
+            assert service.start_and_stop_due(work) == []
+        carry_out(funded.office, apply=cluster.apply)
+        return cluster.accounts[funded.code].frozen
+
+    assert is_frozen()
+    funded.office.clock.forward(days=30)  # type: ignore[attr-defined]
+    assert not is_frozen()
+    funded.office.clock.forward(days=92)  # type: ignore[attr-defined]
+    assert is_frozen()
+    with funded.office.work() as work:
+        # An extension asks by itself; this is what it leaves.
+        held = service.lock_grant(work, grant.id)
+        held.ends_on = months.first_day("2026-09")
+        service.ask_cluster(work, held, "extended")
+    assert not is_frozen()
+    funded.office.clock.forward(days=31)  # type: ignore[attr-defined]
+    assert is_frozen()
+    assert cluster.calls == 5

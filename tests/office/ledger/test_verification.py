@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
+from kiban.office.ledger import repository
 from kiban.office.ledger.chain import GENESIS
 from kiban.office.ledger.verification import Verification, verify
 from kiban.office.office import Office
@@ -23,6 +25,20 @@ def tamper(office: Office, *statements: str) -> Verification:
             work.session.execute(sa.text(statement))
     with office.work(read_only=True) as work:
         return verify(work)
+
+
+def test_what_is_posted_while_it_verifies_is_no_fault(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(office, 1_000)
+    read = repository.read_head
+
+    def after_another_posting(session: Session) -> tuple[int, str]:
+        give(office, 1, "meanwhile")
+        return read(session)
+
+    monkeypatch.setattr(repository, "read_head", after_another_posting)
+    with office.work(read_only=True) as work:
+        answer = verify(work)
+    assert (answer.ok, answer.postings) == (True, 1)
 
 
 @pytest.fixture

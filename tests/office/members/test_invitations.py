@@ -195,6 +195,25 @@ def test_the_invitations_of_an_operator_end_with_the_role(office: Office, rows: 
             _accept(office, accounts.token_mailed(f"friend{number}@example.org"))
 
 
+def test_who_leaves_an_organisation_leaves_no_door_open(office: Office, rows: Rows, accounts: Accounts) -> None:
+    organisation = rows.organisation()
+    leaving = rows.actor(Role.APPLICANT, organisation=organisation)
+    _invite(office, leaving, organisation_id=organisation.id)
+    with office.work(SYSTEM) as work:
+        service.move(work, leaving.person_id, None, "left")
+    with pytest.raises(Conflict, match="withdrawn"):
+        _accept(office, accounts.token_mailed(EMAIL))
+
+
+def test_nobody_joins_an_organisation_that_closed_since(office: Office, rows: Rows, accounts: Accounts) -> None:
+    organisation = rows.organisation()
+    _invite(office, organisation_id=organisation.id)
+    with office.work(SYSTEM) as work:
+        service.close_organisation(work, organisation.id, "合併")
+    with pytest.raises(Conflict, match="closed"):
+        _accept(office, accounts.token_mailed(EMAIL))
+
+
 def test_closed_organisations_and_unknown_calls_are_refused(office: Office, rows: Rows) -> None:
     closed = rows.organisation(closed_at=office.clock())
     with pytest.raises(Conflict):

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from kiban.office.errors import Invalid, NotFound, TooMany, Unauthenticated
-from kiban.office.members import authentication, passwords, service
+from kiban.office.members import authentication, credentials_repository, passwords, repository, service
 from kiban.office.members.schemas import PersonChange
 from kiban.office.office import Office
 from kiban.office.work import ANONYMOUS, SYSTEM
 
-from ..conftest import TestClock
+from ..conftest import TestClock, wait_until_blocked
 from .conftest import ADDRESS, PASSWORD, Accounts
 
 NEW = "seven quiet mountains at dawn"
@@ -106,3 +108,26 @@ def test_an_account_without_a_password_gets_its_first_by_mail(office: Office, ac
     _ask(office, person.email)
     _reset(office, accounts.token_mailed(person.email))
     accounts.sign_in(person, NEW)
+
+
+def test_a_link_used_while_the_password_is_changed_waits_its_turn(office: Office, accounts: Accounts) -> None:
+    """The person is held before their links everywhere, or each would wait for the other."""
+    person = accounts.person()
+    _ask(office, person.email)
+    token = accounts.token_mailed(person.email)
+    ended: list[Exception] = []
+
+    def reset() -> None:
+        try:
+            _reset(office, token)
+        except Exception as error:
+            ended.append(error)
+
+    with office.work(SYSTEM) as work:
+        repository.person_by_id(work.session, person.id, lock=True)
+        thread = threading.Thread(target=reset)
+        thread.start()
+        wait_until_blocked(work.session, thread)
+        credentials_repository.spend_resets(work.session, person.id, work.now)
+    thread.join()
+    assert [type(error) for error in ended] == [NotFound]

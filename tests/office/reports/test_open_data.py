@@ -14,11 +14,14 @@ import sqlalchemy as sa
 
 from kiban.kit.errors import BadInput
 from kiban.office.awards.models import Decision, DecisionStatus
+from kiban.office.calls import lifecycle
+from kiban.office.calls.models import CallStatus
 from kiban.office.errors import Forbidden
 from kiban.office.members.models import Organisation
+from kiban.office.months import day_of
 from kiban.office.reports.open_data import TABLES, open_data, write_open_data, zipped
-from kiban.office.reports.outcomes import record_release
-from kiban.office.reports.schemas import ReleaseIn, ScoreIn
+from kiban.office.reports.outcomes import record_event, record_release
+from kiban.office.reports.schemas import EventIn, ReleaseIn, ScoreIn
 
 from .conftest import Running
 
@@ -79,6 +82,21 @@ def test_nothing_unannounced_and_nobody_s_name_or_address(running: Running) -> N
     whole = b"".join(files.values())
     assert b"@example.jp" not in whole
     assert b"sato" not in whole  # who ran the jobs
+
+
+def test_a_draft_call_that_was_given_up_stays_unknown(running: Running) -> None:
+    call = running.funded.rows.call(status=CallStatus.DRAFT, published_at=None, code="2027-secret")
+    with running.funded.office.work() as work:
+        record_event(work, EventIn(kind="seminar", title_ja="極秘の説明会", title_en="Secret", people=3,
+                                   held_on=day_of(work.now), call_id=call.id))  # fmt: skip
+    for archived in (False, True):
+        if archived:
+            with running.funded.office.work() as work:
+                lifecycle.archive_call(work, call.id)
+        files = export(running)
+        whole = b"".join(files.values())
+        assert b"2027-secret" not in whole
+        assert "極秘".encode() not in whole
 
 
 def test_hostile_names_stay_text(running: Running) -> None:

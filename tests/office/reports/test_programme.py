@@ -124,6 +124,13 @@ def test_a_fiscal_year_begins_in_april_in_japan(running: Running) -> None:
     assert values(running, YEAR)["used.yen"] == values(running, ALL)["used.yen"] != 0
 
 
+def test_the_first_day_of_a_year_is_not_in_the_year_before(running: Running) -> None:
+    given = EventIn(kind="course", title_ja="講座", title_en="Course", held_on=date(2026, 4, 1), people=7)
+    with running.funded.office.work(SYSTEM) as work:
+        record_event(work, given)
+    assert [values(running, Wanted(year))["events.held"] for year in (2025, 2026)] == [0, 1]
+
+
 def test_people_and_organisations_are_counted(running: Running) -> None:
     season(running)
     found = values(running)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import threading
 import uuid
 from datetime import timedelta
 
 import pytest
 
 from kiban.office.audit.models import AuditEvent
+from kiban.office.calls import service as calls
 from kiban.office.calls.models import CallStatus
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.members.models import Person
@@ -25,7 +27,7 @@ from kiban.office.reviews.models import AssignmentStatus, ConflictKind, Conflict
 from kiban.office.reviews.schemas import AssignmentOptions, ConflictIn, RelationsIn
 from kiban.office.work import Actor, Role
 
-from ..conftest import TestClock
+from ..conftest import TestClock, wait_until_blocked
 from .conftest import Season, draft
 
 
@@ -313,3 +315,58 @@ def test_a_year_ends_with_its_last_day_in_japan() -> None:
     leap = relations.parse("kind,person_email,other_email,date\nco_author,a@example.jp,b@example.jp,2024-02\n")[0]
     assert leap.on is not None
     assert relations.counts_until(leap.on, 1).isoformat().startswith("2025-02-28")
+
+
+@pytest.mark.parametrize("about", ["organisation", "another call"])
+def test_a_declaration_waits_for_a_submission_and_not_across_it(season: Season, about: str) -> None:
+    """Both take the call before the assignment, or each would wait for the other."""
+    reviewer, elsewhere = season.reviewer(), season.rows.call()
+    proposal = season.propose()
+    row = season.assign(proposal, reviewer)
+    with season.work(reviewer) as work:
+        reviewing.save(work, row, draft())
+    given = ConflictIn(organisation_id=proposal.organisation_id, reason="r")
+    if about == "another call":
+        second = season.rows.proposal(elsewhere, season.rows.organisation(), season.applicants[0])
+        season.assign(second, reviewer)
+        given = ConflictIn(proposal_id=second.id, reason="r")
+    failed: list[Exception] = []
+
+    def declare() -> None:
+        try:
+            with season.work(reviewer) as work:
+                conflicts.declare(work, given)
+        except Exception as error:
+            failed.append(error)
+
+    with season.work(reviewer) as work:
+        calls.lock_call(work, season.call.id)
+        thread = threading.Thread(target=declare)
+        thread.start()
+        wait_until_blocked(work.session, thread)
+        reviewing.submit(work, row, 1)
+    thread.join()
+    assert failed == []
+    expected = AssignmentStatus.REMOVED if about == "organisation" else AssignmentStatus.DONE
+    assert season.assignment(row).status is expected
+
+
+def test_detection_looks_at_assigned_reviewers_whatever_became_of_their_role(season: Season) -> None:
+    organisation = season.rows.organisation(corporate_number="7000012050002")
+    proposal = season.propose(organisation=organisation)
+    former = season.rows.actor(organisation=season.rows.organisation())
+    row = season.assign(proposal, former)
+    csv = f"kind,person_email,corporate_number\nfunded_by,{season.person(former).email},7000012050002"
+    with season.work(season.operator) as work:
+        relations.import_relations(work, RelationsIn(csv=csv))
+        assert [each.person_id for each in detection.detect(work, season.call.id)] == [former.person_id]
+    assert season.assignment(row).status is AssignmentStatus.REMOVED
+
+
+def test_an_auditor_declares_their_own_conflict_and_nobody_else_s(season: Season) -> None:
+    proposal = season.propose()
+    with season.work(season.auditor) as work:
+        assert conflicts.declare(work, ConflictIn(proposal_id=proposal.id, reason="r")).person_id
+    given = ConflictIn(proposal_id=season.propose().id, person_id=season.panel.person_id, reason="r")
+    with pytest.raises(Forbidden), season.work(season.auditor) as work:
+        conflicts.declare(work, given)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiban.office.calls.models import Call
-from kiban.office.reviews import assigning, peer, service, workload
+from kiban.office.members.models import Person
+from kiban.office.reviews import assigning, peer, repository, service, workload
 from kiban.office.reviews.models import Assignment, PeerPlace, Review
 from kiban.office.reviews.schemas import AssignmentOptions
 from kiban.office.reviews.scores import GivenScore, score_proposals
@@ -221,3 +222,17 @@ def test_one_interest_alone_has_no_peers(season: Season) -> None:
         plan = assigning.run(work, season.call.id, OPTIONS)
     assert len(plan.shortages) == 3
     assert season.all(Assignment) == []
+
+
+def test_employers_of_the_team_make_one_interest(season: Season) -> None:
+    """A team member's employer that proposes itself must not judge the other proposal's rivals."""
+    peers(season)
+    partner = season.proposals[0]
+    season.rows.person(email="partner@example.jp", organisation=season.rows.organisation())
+    with season.office.work() as work:
+        person = work.session.query(Person).filter_by(email="partner@example.jp").one()
+        person.organisation_id = partner.organisation_id
+    season.member(season.proposals[1], season.operator, email="Partner@example.jp")
+    with season.office.work() as work:
+        together = peer.interests(repository.parties(work.session, [each.id for each in season.proposals]))
+    assert {partner.id, season.proposals[1].id} in together

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -8,10 +9,11 @@ from kiban.office.calls.models import CallStatus
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.notices.models import Notice
 from kiban.office.paging import PageRequest
+from kiban.office.proposals.models import Proposal, ProposalStatus
 from kiban.office.reviews import assigning, conflicts, discussion, reviewing, service, workload
 from kiban.office.reviews.models import Assignment, AssignmentStatus, Review
 from kiban.office.reviews.schemas import AssignmentOptions, ReviewIn
-from kiban.office.work import ANONYMOUS
+from kiban.office.work import ANONYMOUS, Role
 
 from ..conftest import TestClock
 from .conftest import WORDS, Season, draft
@@ -269,3 +271,63 @@ def test_the_workload_counts_what_is_due_and_reminds_once(season: Season, clock:
     assert (second.late, second.overdue, second.next_due_at) == (1, 0, None)
     assert [(c.wanted, c.assigned, c.submitted, c.missing) for c in shown.proposals] == [(2, 2, 1, 0)]
     assert [notice.recipient for notice in season.all(Notice)] == [season.person(slow).email]
+
+
+def test_who_applies_later_judges_no_more(season: Season) -> None:
+    """A reviewer of the panel's track who then hands in a proposal of their own."""
+    proposal, late, other = season.propose(), season.reviewer(), season.reviewer()
+    first, second = season.propose(), season.propose()
+    review_id = season.review(season.assign(proposal, late), late, 1, 1)
+    season.review(season.assign(proposal, other), other, 5, 5)
+    waiting = season.assign(first, late)
+    season.discuss()
+    season.propose(by=late)
+    with season.work(season.operator) as work:
+        row = next(each for each in service.score_table(work, season.call.id) if each.proposal_id == proposal.id)
+        assert (row.n, row.mean, row.tainted) == (1, 1.0, 1)
+    with season.work(late) as work:
+        assert workload.own_assignments(work, PageRequest()).items == []
+    for door in (
+        lambda work: reviewing.save(work, waiting, draft()),
+        lambda work: reviewing.reviews_of(work, proposal.id),
+    ):
+        with pytest.raises(NotFound), season.work(late) as work:
+            door(work)
+    for _ in range(2):
+        season.reviewer()
+    with season.work(season.operator) as work:
+        plan = assigning.run(work, season.call.id, OPTIONS)
+    assert season.review_row(review_id).tainted_at is not None
+    assert season.assignment(waiting).status is AssignmentStatus.REMOVED
+    assert {pair.proposal_id for pair in plan.added} >= {proposal.id, first.id, second.id}
+
+
+def test_who_is_a_reviewer_no_more_writes_and_reads_no_more(season: Season) -> None:
+    proposal, gone = season.propose(), season.reviewer()
+    row = season.assign(proposal, gone)
+    season.review(season.assign(season.propose(), gone), gone)
+    season.discuss()
+    without = replace(gone, roles=frozenset())
+    for door in (
+        lambda work: reviewing.read_own(work, row),
+        lambda work: reviewing.save(work, row, draft()),
+        lambda work: reviewing.reviews_of(work, season.proposals[1].id),
+    ):
+        with pytest.raises(NotFound), season.work(without) as work:
+            door(work)
+    with season.work(without) as work:
+        assert workload.own_assignments(work, PageRequest()).items == []
+    in_call = replace(without, call_roles=frozenset({(Role.REVIEWER, season.call.id)}))
+    with season.work(in_call) as work:
+        assert reviewing.read_own(work, row).proposal_id == proposal.id
+
+
+def test_nobody_is_reminded_of_a_proposal_that_was_withdrawn(season: Season, clock: TestClock) -> None:
+    proposal, reviewer = season.propose(), season.reviewer()
+    season.assign(proposal, reviewer, due_at=clock.now)
+    with season.office.work() as work:
+        work.session.get_one(Proposal, proposal.id).status = ProposalStatus.WITHDRAWN
+    clock.forward(days=1)
+    with season.work(season.operator) as work:
+        assert workload.remind(work, season.call.id, 3) == 0
+        assert workload.workload(work, season.call.id).reviewers == ()

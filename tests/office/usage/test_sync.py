@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,9 +15,11 @@ from kiban.office.grants.cluster import desired_account
 from kiban.office.grants.models import Grant
 from kiban.office.ledger.verification import verify
 from kiban.office.paging import PageRequest
+from kiban.office.usage import service as usage
 from kiban.office.usage.charges import charged_yen
 from kiban.office.usage.differences import list_differences
-from kiban.office.usage.sync import SyncResult, reading_window, take_in
+from kiban.office.usage.sync import BEGINNING, SyncResult, reading_window, take_in
+from kiban.office.work import Work
 
 from ..grants.conftest import GPU_SECONDS, Funded, funded, job
 
@@ -111,13 +114,51 @@ def test_the_next_reading_goes_back_to_the_oldest_running_job(funded: Funded, gr
         assert reading_window(work, "test") == start + timedelta(days=3, hours=-2)
 
 
-def test_a_clock_set_back_does_not_move_the_cursor_back(funded: Funded, grant: Grant) -> None:
+def test_a_clock_that_was_years_ahead_loses_no_job(funded: Funded, grant: Grant) -> None:
     read(funded)
-    late = funded.office.clock()
-    funded.office.clock.forward(days=-1)  # type: ignore[attr-defined]
+    funded.office.clock.forward(days=1_500)  # type: ignore[attr-defined]
+    read(funded)
+    funded.office.clock.forward(days=-1_500)  # type: ignore[attr-defined]
+    with funded.office.work() as work:
+        assert reading_window(work, "test") <= BEGINNING
     read(funded)
     with funded.office.work() as work:
-        assert reading_window(work, "test") == late - timedelta(hours=2)
+        assert reading_window(work, "test") == work.now - timedelta(hours=2)
+
+
+def test_a_reading_in_parts_moves_the_cursor_at_its_end(
+    funded: Funded, grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MOST_AT_ONCE", 2)
+    jobs = [job(grant.code, 60, number=number, start=funded.office.clock()) for number in range(1, 6)]
+    taken = take_in
+
+    def killed(work: Work, *given: Any) -> SyncResult:
+        result = taken(work, *given)
+        if given[-1] is not None:
+            raise RuntimeError("killed")
+        return result
+
+    monkeypatch.setattr(usage, "take_in", killed)
+    with pytest.raises(RuntimeError):
+        usage.sync(funded.office, read=lambda since: jobs)
+    with funded.office.work() as work:
+        assert reading_window(work, "test") <= BEGINNING
+    monkeypatch.setattr(usage, "take_in", taken)
+    (result,) = usage.sync(funded.office, read=lambda since: jobs)
+    assert (result.jobs, result.new, result.posted_gpu_seconds) == (5, 1, 480)
+    assert funded.standing(grant).used.gpu_seconds == 5 * 480
+
+
+def test_a_job_seen_before_its_grant_becomes_the_grants(funded: Funded) -> None:
+    run = job(funded.code, 60, start=funded.office.clock())
+    assert read(funded, run).without_grant == 1
+    grant = funded.open()
+    read(funded, run)
+    with funded.office.work() as work:
+        account = desired_account(work, service.get_grant(work, grant.id))
+    assert account is not None
+    assert account.gpu_minutes == GPU_SECONDS // 2 // 60
 
 
 def test_readers_at_once_charge_once(funded: Funded, grant: Grant) -> None:

@@ -147,8 +147,10 @@ def export(file: Path, as_json: bool) -> None:
     """Write every posting to FILE, as CSV where it ends in .csv, as JSON lines otherwise.
 
     Anyone can recompute the chain from it: a posting's hash is the SHA-256 of the JSON array, without spaces, of the
-    values of its line but `hash`, in their order; `previous_hash` is the hash of the line before.
+    values of its line but `hash`, in their order; `previous_hash` is the hash of the line before. In CSV a text that a
+    spreadsheet could run has an apostrophe in front, which does not count.
     """
+    from kiban.office.guards.csv_cells import csv_cell
     from kiban.office.ledger.export import COLUMNS, lines
 
     beside = file.with_name(f".{file.name}.part")
@@ -164,7 +166,7 @@ def export(file: Path, as_json: bool) -> None:
                 table.writeheader()
             for line in lines(work):
                 if table is not None:
-                    table.writerow(line)
+                    table.writerow({name: csv_cell(value) for name, value in line.items()})
                 else:
                     out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
                 count, last = count + 1, line["hash"]

@@ -94,13 +94,25 @@ def awards_of(session: Session, call_id: uuid.UUID) -> list[Award]:
 
 
 def visible_awards(session: Session, actor: Actor, page: PageRequest, call_id: uuid.UUID | None) -> Page[Award]:
-    """Announced awards are public; before that they are the office's, and the panel's of the call."""
-    announced = sa.select(Decision.id).where(Decision.status == DecisionStatus.ANNOUNCED)
+    """Announced awards are public; before that they are of those who decide on the call, unless in conflict there."""
     statement = sa.select(Award)
-    if not actor.sees_everything and Role.PANEL not in actor.roles:
-        seen = Award.decision_id.in_(announced)
-        calls = actor.calls_with(Role.PANEL)
-        statement = statement.where(sa.or_(seen, Award.call_id.in_(calls)) if calls else seen)
+    if not actor.is_system:
+        seen = Award.decision_id.in_(sa.select(Decision.id).where(Decision.status == DecisionStatus.ANNOUNCED))
+        if actor.person_id is not None:
+            closed = sa.select(Proposal.call_id).where(conflict_exists(actor.person_id))
+            deciding = (
+                sa.true()
+                if actor.roles & {Role.OPERATOR, Role.PANEL, Role.AUDITOR}
+                else Award.call_id.in_(
+                    {
+                        call_id
+                        for role in (Role.OPERATOR, Role.PANEL, Role.AUDITOR)
+                        for call_id in actor.calls_with(role)
+                    }
+                )
+            )
+            seen = sa.or_(seen, sa.and_(deciding, Award.call_id.not_in(closed)))
+        statement = statement.where(seen)
     if call_id is not None:
         statement = statement.where(Award.call_id == call_id)
     return read_page(session, statement, Award.id, page)

@@ -16,7 +16,7 @@ from kiban.kit.errors import KibanError
 from kiban.office.grants import repository
 from kiban.office.grants.figures import earlier_pools
 from kiban.office.grants.models import ClusterTask, ClusterTaskStatus, Grant, GrantStatus
-from kiban.office.grants.service import get_grant, standing
+from kiban.office.grants.service import get_grant, is_running, standing
 from kiban.office.office import Office
 from kiban.office.paging import Page, PageRequest
 from kiban.office.work import Role, Work
@@ -36,16 +36,17 @@ def desired_account(work: Work, grant: Grant) -> SlurmAccount | None:
     A grant that was transferred from a cluster to a pool on none keeps its account there, frozen and without users.
 
     Slurm counts what jobs used over the account's life and knows nothing of refunds or expiry, so its limit is what
-    jobs have been charged so far and what they may still be.
+    its jobs have been charged so far and what they may still be. Outside the grant's months nothing new starts.
     """
     pool = repository.pool(work.session, grant.pool_id)
     is_there = pool.slurm_partition is not None
+    cluster = pool.slurm_cluster or ""
     ids = [grant.pool_id, *(pool_id for pool_id, _ in earlier_pools(work, grant))]
     partitions = [repository.pool(work.session, pool_id).slurm_partition for pool_id in ids]
     partition = next((name for name in partitions if name is not None), None)
     if partition is None:
         return None
-    charged = repository.charged_gpu_seconds(work.session, grant.id)
+    charged = repository.charged_gpu_seconds(work.session, grant.id, cluster)
     now = standing(work, grant)
     users = [user.user_name for user in repository.users(work.session, grant.id) if user.removed_at is None]
     budget = charged + now.available.gpu_seconds + now.overrun.gpu_seconds if is_there else 0
@@ -57,7 +58,7 @@ def desired_account(work: Work, grant: Grant) -> SlurmAccount | None:
         partitions=(partition,),
         gpu_minutes=max(0, budget) // 60,
         users=tuple(users) if has_users else (),
-        frozen=not is_there or grant.status is not GrantStatus.ACTIVE,
+        frozen=not is_there or not is_running(work, grant),
         max_gpus=grant.gpus,
     )
 

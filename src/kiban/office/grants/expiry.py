@@ -19,9 +19,8 @@ from kiban.office.grants.models import Grant, GrantStatus
 from kiban.office.grants.service import ask_cluster, lock_grant, standing
 from kiban.office.grants.telling import tell
 from kiban.office.ledger import accounts, movements
-from kiban.office.ledger.models import CauseKind
 from kiban.office.ledger.movements import Amounts
-from kiban.office.ledger.service import Entry, Move, balances, lock_ledger, post
+from kiban.office.ledger.service import balances, lock_ledger, post
 from kiban.office.notices.service import Message
 from kiban.office.work import Role, Work
 
@@ -141,10 +140,7 @@ def reuse_expired(work: Work, call_id: uuid.UUID, reason: str) -> dict[str, int]
     held = balances(work, [accounts.expired(call_id, unit) for unit in units])
     back = {unit: held[accounts.expired(call_id, unit)] for unit in units}
     back = {unit: amount for unit, amount in back.items() if amount}
-    moves = tuple(
-        Move(accounts.budget(call_id, unit), accounts.expired(call_id, unit), amount) for unit, amount in back.items()
-    )
-    post(work, Entry(CauseKind.EXPIRY, f"reuse/{work.new_id()}", moves))
+    post(work, movements.reuse(call_id, back, cause_id=f"reuse/{work.new_id()}"))
     if back:
         record(work, "grants.expired_reused", "call", call_id, reason=reason, amounts=back)
     return back

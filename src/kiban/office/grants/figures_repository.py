@@ -10,13 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kiban.office.grants.models import ChangeKind, ChangeRequest, ChangeStatus
+from kiban.office.ledger.accounts import AWARDING, GRANTS_OWN
 from kiban.office.ledger.models import Account, AccountKind, CauseKind, Posting
 from kiban.office.supply.models import Pool
 from kiban.office.usage.models import UsageRecord
-
-OWN = (AccountKind.COMMITTED, AccountKind.AVAILABLE, AccountKind.USED, AccountKind.OVERRUN)
-# What moves amounts between a grant and its call, apart from expiry.
-_AWARDING = (CauseKind.AWARD, CauseKind.CHANGE_REQUEST, CauseKind.CLOSING, CauseKind.CORRECTION)
 
 
 def awarded(session: Session, grant_id: uuid.UUID) -> dict[str, int]:
@@ -26,7 +23,7 @@ def awarded(session: Session, grant_id: uuid.UUID) -> dict[str, int]:
         statement = (
             sa.select(Posting.unit, sa.func.sum(Posting.amount))
             .join(Account, Account.number == column)
-            .where(Account.grant_id == grant_id, Account.kind.in_(OWN), Posting.cause_kind.in_(_AWARDING))
+            .where(Account.grant_id == grant_id, Account.kind.in_(GRANTS_OWN), Posting.cause_kind.in_(AWARDING))
             .group_by(Posting.unit)
         )
         for unit, amount in session.execute(statement):
@@ -56,7 +53,7 @@ def daily(session: Session, grant_id: uuid.UUID) -> dict[tuple[date, AccountKind
         statement = (
             sa.select(day, Account.kind, Posting.unit, sa.func.sum(Posting.amount))
             .join(Account, Account.number == column)
-            .where(Account.grant_id == grant_id, Account.kind.in_(OWN))
+            .where(Account.grant_id == grant_id, Account.kind.in_(GRANTS_OWN))
             .group_by(day, Account.kind, Posting.unit)
         )
         for text, kind, unit, amount in session.execute(statement):
@@ -89,20 +86,22 @@ def refunded_gpu_seconds(
     session: Session, incident_ids: Collection[uuid.UUID], grant_id: uuid.UUID | None = None
 ) -> dict[uuid.UUID, int]:
     """By incident: GPU-seconds that were given back for it, to one grant or to all."""
-    totals = dict.fromkeys(incident_ids, 0)
-    for incident_id in totals:
-        statement = (
-            sa.select(sa.func.sum(Posting.amount))
-            .join(Account, Account.number == Posting.credit_account)
-            .where(
-                Posting.cause_kind == CauseKind.REFUND,
-                Posting.cause_id.like(f"{incident_id}/{grant_id or '%'}"),
-                Account.kind == AccountKind.USED,
-                Posting.unit.like("gpu_s:%"),
-            )
+    incident = sa.func.substr(Posting.cause_id, 1, 36)
+    statement = (
+        sa.select(incident, sa.func.sum(Posting.amount))
+        .join(Account, Account.number == Posting.credit_account)
+        .where(
+            Posting.cause_kind == CauseKind.REFUND,
+            incident.in_([str(each) for each in incident_ids]),
+            Account.kind == AccountKind.USED,
+            Posting.unit.like("gpu_s:%"),
         )
-        totals[incident_id] = int(session.scalar(statement) or 0)
-    return totals
+        .group_by(incident)
+    )
+    if grant_id is not None:
+        statement = statement.where(Account.grant_id == grant_id)
+    found = {uuid.UUID(each): int(amount) for each, amount in session.execute(statement)}
+    return {each: found.get(each, 0) for each in incident_ids}
 
 
 def earlier_pools(session: Session, grant_id: uuid.UUID) -> list[tuple[uuid.UUID, datetime]]:

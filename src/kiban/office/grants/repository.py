@@ -56,10 +56,6 @@ def of_award(session: Session, award_id: uuid.UUID) -> Grant | None:
     return session.scalars(sa.select(Grant).where(Grant.award_id == award_id)).one_or_none()
 
 
-def count_in_call(session: Session, call_id: uuid.UUID) -> int:
-    return session.scalar(sa.select(sa.func.count()).select_from(Grant).where(Grant.call_id == call_id)) or 0
-
-
 def tranches(session: Session, grant_ids: Collection[uuid.UUID]) -> list[Tranche]:
     statement = sa.select(Tranche).where(Tranche.grant_id.in_(grant_ids)).order_by(Tranche.grant_id, Tranche.number)
     return list(session.scalars(statement))
@@ -92,14 +88,34 @@ def open_grants(session: Session) -> list[uuid.UUID]:
     return list(session.scalars(sa.select(Grant.id).where(Grant.status != GrantStatus.CLOSED).order_by(Grant.id)))
 
 
+def last_asked(session: Session) -> dict[uuid.UUID, tuple[datetime, bool]]:
+    """By grant not closed: when the cluster was last asked about it, and whether it has yet to answer."""
+    waiting = sa.func.max(sa.case((ClusterTask.status == ClusterTaskStatus.WAITING, 1), else_=0))
+    statement = (
+        sa.select(ClusterTask.grant_id, sa.func.max(ClusterTask.created_at), waiting)
+        .join(Grant, Grant.id == ClusterTask.grant_id)
+        .where(Grant.status != GrantStatus.CLOSED)
+        .group_by(ClusterTask.grant_id)
+    )
+    return {grant_id: (at, bool(waits)) for grant_id, at, waits in session.execute(statement)}
+
+
+def begun(session: Session, today: date) -> list[Grant]:
+    """Grants not closed whose first day has come."""
+    statement = sa.select(Grant).where(Grant.status != GrantStatus.CLOSED, Grant.starts_on <= today)
+    return list(session.scalars(statement.order_by(Grant.id)))
+
+
 def users(session: Session, grant_id: uuid.UUID) -> list[GrantUser]:
     statement = sa.select(GrantUser).where(GrantUser.grant_id == grant_id).order_by(GrantUser.user_name)
     return list(session.scalars(statement))
 
 
-def charged_gpu_seconds(session: Session, grant_id: uuid.UUID) -> int:
-    """What jobs have been charged in all, whatever was refunded later: what the cluster itself counts."""
-    statement = sa.select(sa.func.sum(UsageRecord.posted_gpu_seconds)).where(UsageRecord.grant_id == grant_id)
+def charged_gpu_seconds(session: Session, grant_id: uuid.UUID, cluster: str) -> int:
+    """What a cluster's jobs have been charged in all, whatever was refunded later: what the cluster itself counts."""
+    statement = sa.select(sa.func.sum(UsageRecord.posted_gpu_seconds)).where(
+        UsageRecord.grant_id == grant_id, UsageRecord.cluster == cluster
+    )
     return int(session.scalar(statement) or 0)
 
 

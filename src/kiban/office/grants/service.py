@@ -302,6 +302,30 @@ def close_ended(work: Work, *, grace_days: int = 14) -> list[uuid.UUID]:
     return ids
 
 
+def is_running(work: Work, grant: Grant) -> bool:
+    """Whether new jobs may start: the grant is active, and today is one of its days."""
+    return grant.status is GrantStatus.ACTIVE and grant.starts_on <= months.day_of(work.now) < grant.ends_on
+
+
+def start_and_stop_due(work: Work) -> list[uuid.UUID]:
+    """Have the cluster let jobs in from a grant's first day on, and no new ones from its end. For timed work.
+
+    Returns:
+        The grants about which it was asked.
+    """
+    today = months.day_of(work.now)
+    asked = repository.last_asked(work.session)
+    turned = []
+    for grant in repository.begun(work.session, today):
+        at, waits = asked.get(grant.id, (grant.opened_at, False))
+        edge = months.day_starts_at(grant.ends_on if grant.ends_on <= today else grant.starts_on)
+        if not waits and at < edge:
+            turned.append(grant.id)
+    for grant in [lock_grant(work, grant_id) for grant_id in turned]:
+        ask_cluster(work, grant, "its months begin" if is_running(work, grant) else "its months are over")
+    return turned
+
+
 def add_user(work: Work, grant_id: uuid.UUID, user_name: str, person_id: uuid.UUID | None = None) -> GrantUser:
     """Let a login name of the cluster run jobs on the grant. The grant's own people and operators may.
 

@@ -6,10 +6,13 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property
 
-from kiban.office.ledger.models import AccountKind
+from kiban.office.ledger.models import AccountKind, CauseKind
 
 YEN = "yen"
 JOULES = "joules"
+# A grant's own accounts, and what moves amounts between them and its call apart from expiry: given less given back.
+GRANTS_OWN = (AccountKind.COMMITTED, AccountKind.AVAILABLE, AccountKind.USED, AccountKind.OVERRUN)
+AWARDING = (CauseKind.AWARD, CauseKind.CHANGE_REQUEST, CauseKind.CLOSING, CauseKind.CORRECTION)
 SOURCES = frozenset({AccountKind.APPROPRIATIONS, AccountKind.SUPPLY, AccountKind.GRID, AccountKind.OVERRUN})
 
 

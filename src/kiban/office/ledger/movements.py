@@ -105,15 +105,13 @@ def expire(call_id: uuid.UUID, grant_id: uuid.UUID, amounts: Amounts, *, cause_i
     )
 
 
-def reuse(call_id: uuid.UUID, amounts: Amounts, *, cause_id: str) -> Entry:
-    """Put expired amounts back into the call's budget."""
-    return _each(
-        amounts,
-        CauseKind.EXPIRY,
-        cause_id,
-        lambda unit: accounts.budget(call_id, unit),
-        lambda unit: accounts.expired(call_id, unit),
+def reuse(call_id: uuid.UUID, expired: Mapping[str, int], *, cause_id: str) -> Entry:
+    """Put expired amounts, by unit, back into the call's budget."""
+    moves = tuple(
+        Move(accounts.budget(call_id, unit), accounts.expired(call_id, unit), amount)
+        for unit, amount in expired.items()
     )
+    return Entry(CauseKind.EXPIRY, cause_id, moves)
 
 
 def refund(grant_id: uuid.UUID, amounts: Amounts, *, cause_id: str) -> Entry:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
+from kiban.office.database import commit_in_order
 from kiban.office.grants.models import Grant
 from kiban.office.ledger.accounts import AccountRef
 from kiban.office.ledger.chain import GENESIS
@@ -56,6 +57,7 @@ class Posted(NamedTuple):
 
 def lock_head(session: Session) -> tuple[int, str]:
     """Number and hash of the last posting, locked until the work ends: postings are made one work after another."""
+    commit_in_order(session)
     connection = session.connection()
     row = connection.execute(_LOCK_HEAD).one_or_none()
     if row is None:

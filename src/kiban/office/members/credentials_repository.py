@@ -192,7 +192,9 @@ def forget_attempts_numbered(session: Session, numbers: Sequence[int]) -> None:
 
 def reset_by_digest(session: Session, digest: str, *, lock: bool = False) -> PasswordReset | None:
     statement = sa.select(PasswordReset).where(PasswordReset.digest == digest)
-    return session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return session.scalars(statement).one_or_none()
 
 
 def spend_resets(session: Session, person_id: uuid.UUID, now: datetime) -> None:

@@ -117,7 +117,7 @@ def accept(work: Work, token: str, account: NewAccount | None = None) -> Person:
 
     Raises:
         NotFound: an unknown token.
-        Conflict: accepted, revoked or expired; or the account belongs to another organisation.
+        Conflict: accepted, revoked or expired; the organisation closed since; or the account belongs to another one.
         Unauthenticated: there is an account: sign in to it first.
         Forbidden: signed in to another account than the invited address's.
         Invalid: no name and password for a new account, or an easily guessed password.
@@ -142,13 +142,8 @@ def accept(work: Work, token: str, account: NewAccount | None = None) -> Person:
 
 def take_up(work: Work, row: Invitation, name: str, language: str) -> Person:
     """Make the account of an invited person whose address is proven: by the link's token or by a provider."""
-    organisation_id = row.organisation_id
-    person = service.new_person(
-        work,
-        PersonIn(
-            email=row.email, name=name, language="en" if language == "en" else "ja", organisation_id=organisation_id
-        ),
-    )
+    given = PersonIn(email=row.email, name=name, language="en" if language == "en" else "ja")
+    person = service.new_person(work, given)
     _join(work, row, person)
     return person
 

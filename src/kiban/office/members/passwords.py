@@ -107,8 +107,11 @@ def reset(work: Work, token: str, new_password: str) -> None:
         NotFound: a token that is unknown, used or expired.
         Invalid: what `check_password` refuses; the token stays good.
     """
-    row = credentials_repository.reset_by_digest(work.session, token_digest(token), lock=True)
-    person = None if row is None else repository.person_by_id(work.session, row.person_id, lock=True)
+    digest = token_digest(token)
+    found = credentials_repository.reset_by_digest(work.session, digest)
+    # The person before the link, as whoever ends links does: of two links used at once each would wait for the other.
+    person = None if found is None else repository.person_by_id(work.session, found.person_id, lock=True)
+    row = credentials_repository.reset_by_digest(work.session, digest, lock=True)
     if (
         row is None
         or row.used_at is not None

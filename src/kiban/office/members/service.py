@@ -172,13 +172,17 @@ def _change_email(work: Work, row: Person, email: str) -> None:
 
 
 def move(work: Work, person_id: uuid.UUID, organisation_id: uuid.UUID | None, reason: str) -> Person:
-    """Into another organisation, or none: what the person sees changes with the next request."""
+    """Into another organisation, or none: what the person sees changes with the next request.
+
+    Invitations that they sent end, or they could let themselves in again under another address.
+    """
     row = person(work, person_id, lock=True)
     work.require(Role.OPERATOR)
     reason = text.clean_text(reason, max_chars=2000, where="reason")
     if organisation_id is not None:
         require_open_organisation(work, organisation_id)
     before, row.organisation_id = row.organisation_id, organisation_id
+    repository.revoke_open_invitations(work.session, work.now, invited_by=row.id)
     audit.record(
         work,
         "members.person_moved",

@@ -70,7 +70,8 @@ def notice(session: Session, notice_id: uuid.UUID) -> Notice | None:
 
 def waiting_for(session: Session, webhook_id: uuid.UUID) -> list[Notice]:
     statement = sa.select(Notice).where(Notice.webhook_id == webhook_id, Notice.status == NoticeStatus.WAITING)
-    return list(session.scalars(statement.with_for_update()))
+    # One that another sender holds is left to it: it waits for the webhook, which is locked here.
+    return list(session.scalars(statement.with_for_update(skip_locked=True)))
 
 
 def claim_due(session: Session, now: datetime, channels: Collection[Channel]) -> Notice | None:

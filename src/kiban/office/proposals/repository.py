@@ -180,11 +180,6 @@ def attachments_by_id(session: Session, proposal_id: uuid.UUID, ids: Sequence[uu
     return list(session.scalars(statement.order_by(Attachment.id)))
 
 
-def attachment_proposal(session: Session, attachment_id: uuid.UUID) -> uuid.UUID | None:
-    """Whose attachment it is; whether the actor may know is asked of the proposal."""
-    return session.scalar(sa.select(Attachment.proposal_id).where(Attachment.id == attachment_id))
-
-
 def kept_files(session: Session) -> set[str]:
     """SHA-256 of every file that is attached, or was part of a submission."""
     kept = set(session.scalars(sa.select(Attachment.sha256).where(Attachment.removed_at.is_(None)).distinct()))

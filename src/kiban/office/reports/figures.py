@@ -12,9 +12,9 @@ from typing import Literal
 
 from kiban.office.errors import NotFound
 from kiban.office.paging import Page, PageRequest
-from kiban.office.reports import figures_repository as repository
-from kiban.office.reports.figures_repository import Rows
+from kiban.office.reports import sums
 from kiban.office.reports.schemas import Figure, FigureRow, Source
+from kiban.office.reports.sums import Rows
 from kiban.office.work import Work
 from kiban.plan.energy.grid import Carbon
 
@@ -83,7 +83,7 @@ class Reading:
         """
         figure, definition = self.figure(key), self.definitions[key]
         if isinstance(definition, Summed):
-            items, cursor = repository.page(self.work.session, definition.rows, page)
+            items, cursor = sums.page(self.work.session, definition.rows, page)
             return Page(items, cursor)
         parts = [self.figure(each) for each in definition.of]
         values: Sequence[int | float | None] = [part.value for part in parts]
@@ -98,7 +98,7 @@ class Reading:
         ) if figure.source.count else Page([], None)  # fmt: skip
 
     def _sum(self, key: Key, definition: Summed) -> Figure:
-        found = repository.total(self.work.session, definition.rows)
+        found = sums.total(self.work.session, definition.rows)
         kind: Literal["postings", "records"] = "postings" if definition.rows.kind == "posting" else "records"
         source = Source(kind=kind, filter=definition.rows.filter, count=found.count, first=found.first, last=found.last)
         return Figure(key=key, value=found.value, unit=definition.unit, source=source, method=definition.method)

@@ -1,149 +1,28 @@
-"""What figures are sums of, as queries: one query gives the total, and the same one gives its rows page by page."""
+"""What each figure is the sum of, as queries over postings, jobs and records."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from kiban.office.awards.models import Award, Decision, DecisionStatus
-from kiban.office.calls.models import Call, CallStatus
+from kiban.office.calls.models import Call
 from kiban.office.grants.models import Grant
-from kiban.office.ledger.accounts import pool_of
+from kiban.office.ledger.accounts import AWARDING, GRANTS_OWN, pool_of
 from kiban.office.ledger.models import Account, AccountKind, CauseKind, Posting
 from kiban.office.members.models import Organisation
-from kiban.office.months import day_of
-from kiban.office.paging import PageRequest, read_page
 from kiban.office.proposals.models import Proposal
 from kiban.office.reports.models import Event, MilestoneReport, ModelRelease
-from kiban.office.reports.schemas import FigureRow
+from kiban.office.reports.sums import Rows, Scope, day_in_japan
 from kiban.office.supply.models import Lot, LotStatus, Pool
 from kiban.office.usage.models import UsageRecord
 
 JOULES_PER_KWH = 3_600_000
-# A grant's own accounts; what goes into them less what leaves them is what the grant was given.
-_OWN = (AccountKind.COMMITTED, AccountKind.AVAILABLE, AccountKind.USED, AccountKind.OVERRUN)
-_AWARDING = (CauseKind.AWARD, CauseKind.CHANGE_REQUEST, CauseKind.CLOSING, CauseKind.CORRECTION)
-
-
-class day_in_japan(sa.sql.functions.FunctionElement[date]):  # noqa: N801 - a function of SQL
-    """The day that it is in Japan at an instant."""
-
-    type = sa.Date()
-    inherit_cache = True
-
-
-@compiles(day_in_japan, "sqlite")
-def _day_on_sqlite(element: day_in_japan, compiler: Any, **given: Any) -> str:
-    return f"date({compiler.process(element.clauses, **given)}, '+9 hours')"
-
-
-@compiles(day_in_japan, "postgresql")
-def _day_on_postgresql(element: day_in_japan, compiler: Any, **given: Any) -> str:
-    return f"CAST(timezone('Asia/Tokyo', {compiler.process(element.clauses, **given)}) AS DATE)"
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which calls or grant, from when until before when. None: no limit."""
-
-    call_ids: tuple[uuid.UUID, ...] | None = None
-    grant_id: uuid.UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    last_posting: int | None = None  # the ledger as it stood at this number, whatever is posted meanwhile
-
-    def json(self) -> dict[str, Any]:
-        return {
-            "calls": None if self.call_ids is None else sorted(str(each) for each in self.call_ids),
-            "grant": None if self.grant_id is None else str(self.grant_id),
-            "since": None if self.since is None else self.since.isoformat(),
-            "until": None if self.until is None else self.until.isoformat(),
-        }
-
-    def grants(self, column: Any) -> list[sa.ColumnElement[bool]]:
-        if self.grant_id is not None:
-            return [column == self.grant_id]
-        if self.call_ids is not None:
-            return [column.in_(sa.select(Grant.id).where(Grant.call_id.in_(self.call_ids)))]
-        return []
-
-    def times(self, column: Any) -> list[sa.ColumnElement[bool]]:
-        found = [] if self.since is None else [column >= self.since]
-        return found if self.until is None else [*found, column < self.until]
-
-    def days(self, column: Any) -> list[sa.ColumnElement[bool]]:
-        found = [] if self.since is None else [column >= day_of(self.since)]
-        return found if self.until is None else [*found, column <= day_of(self.until)]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of one table and what each adds: `value` as SQL, or `part` where SQL cannot say it.
-
-    Attributes:
-        divisor: from the stored unit to the figure's.
-    """
-
-    kind: str
-    statement: sa.Select[Any]
-    key: InstrumentedAttribute[Any]
-    label: Callable[[Any], str]
-    at: Callable[[Any], datetime | date | None]
-    value: sa.SQLColumnExpression[Any] | None = None
-    part: Callable[[Any], int] | None = None
-    divisor: int = 1
-    filter: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Total:
-    value: int | float
-    count: int
-    first: int | None = None
-    last: int | None = None
-
-
-def total(session: Session, rows: Rows) -> Total:
-    if rows.part is not None:
-        parts = [part for part in (rows.part(row) for row in session.scalars(rows.statement)) if part]
-        return Total(_scaled(sum(parts), rows), len(parts))
-    assert rows.value is not None
-    columns: list[sa.ColumnElement[Any]] = [sa.func.sum(rows.value), sa.func.count(rows.key)]
-    if rows.kind == "posting":
-        columns += [sa.func.min(rows.key), sa.func.max(rows.key)]
-    summed, count, *ends = session.execute(rows.statement.with_only_columns(*columns)).one()
-    first, last = ends or (None, None)
-    return Total(_scaled(int(summed or 0), rows), count, first, last)
-
-
-def page(session: Session, rows: Rows, request: PageRequest) -> tuple[list[FigureRow], str | None]:
-    found = read_page(session, rows.statement, rows.key, request)
-    keys = [getattr(item, rows.key.key) for item in found.items]
-    if rows.part is not None:
-        values = {key: rows.part(item) for key, item in zip(keys, found.items, strict=True)}
-    else:
-        assert rows.value is not None
-        chosen = rows.statement.with_only_columns(rows.key, rows.value).where(rows.key.in_(keys))
-        values = {key: int(value) for key, value in session.execute(chosen)} if keys else {}
-    items = [
-        FigureRow(
-            kind=rows.kind, id=str(key), at=rows.at(item), label=rows.label(item), value=_scaled(values[key], rows)
-        )
-        for key, item in zip(keys, found.items, strict=True)
-    ]
-    return items, found.next_cursor
-
-
-def _scaled(value: int, rows: Rows) -> int | float:
-    return value if rows.divisor == 1 else value / rows.divisor
-
 
 # -- the ledger -----------------------------------------------------------------------------------------------------
 
@@ -205,7 +84,7 @@ def budget(unit: str, scope: Scope) -> Rows:
 
 def awarded(unit: str, scope: Scope) -> Rows:
     """What grants were given less what they gave back."""
-    return postings(_OWN, unit, scope, causes=_AWARDING)
+    return postings(GRANTS_OWN, unit, scope, causes=AWARDING)
 
 
 def released(unit: str, scope: Scope) -> Rows:
@@ -446,8 +325,8 @@ def pools(session: Session) -> list[Pool]:
 
 
 def calls(session: Session, *, cycle: str | None = None) -> list[Call]:
-    """Published calls."""
-    statement = sa.select(Call).where(Call.status != CallStatus.DRAFT).order_by(Call.code)
+    """Published calls; drafts that were given up are archived without having been."""
+    statement = sa.select(Call).where(Call.published_at.is_not(None)).order_by(Call.code)
     return list(session.scalars(statement if cycle is None else statement.where(Call.cycle == cycle)))
 
 

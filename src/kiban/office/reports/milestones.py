@@ -20,10 +20,10 @@ from kiban.office.proposals.schemas import Milestone
 from kiban.office.reports import figures_repository, repository
 from kiban.office.reports.artifacts import describe
 from kiban.office.reports.figures import Definition, Reading, Summed, ratio
-from kiban.office.reports.figures_repository import Scope
 from kiban.office.reports.models import MilestoneReport, ReportStatus
 from kiban.office.reports.programme import energy_definitions
 from kiban.office.reports.schemas import Figure, FigureRow, Kpi, ReportBody, ReportOut, Source
+from kiban.office.reports.sums import Scope
 from kiban.office.work import Role, Work
 
 NO_REPORT = "there is no such report"
@@ -175,11 +175,8 @@ def _scope(grant: Grant, at: datetime, last: int) -> Scope:
 
 
 def _definitions(work: Work, grant: Grant, scope: Scope) -> dict[str, Definition]:
-    pools = [
-        pool
-        for pool in figures_repository.pools(work.session)
-        if pool.id in figures_repository.pools_of_grant(work.session, grant.id) | {grant.pool_id}
-    ]
+    own = figures_repository.pools_of_grant(work.session, grant.id) | {grant.pool_id}
+    pools = [pool for pool in figures_repository.pools(work.session) if pool.id in own]
     found: dict[str, Definition] = {}
     for unit, suffix in ((YEN, "yen"), *((gpu_unit(pool.id), f"gpu_seconds:{pool.id}") for pool in pools)):
         shown = "yen" if unit == YEN else "GPU-seconds"

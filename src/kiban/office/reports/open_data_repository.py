@@ -18,8 +18,8 @@ from kiban.office.ledger.models import Account, AccountKind, Posting
 from kiban.office.members.models import Organisation
 from kiban.office.months import month_of_day
 from kiban.office.proposals.models import Proposal
-from kiban.office.reports.figures_repository import day_in_japan
 from kiban.office.reports.models import Event, ModelRelease
+from kiban.office.reports.sums import day_in_japan
 from kiban.office.supply.models import Pool, Provider
 
 Row = dict[str, Any]
@@ -35,7 +35,7 @@ def calls(session: Session) -> Iterator[Row]:
         .group_by(Award.call_id)
     )
     sums = {call_id: (int(count), int(yen)) for call_id, count, yen in session.execute(announced)}
-    for call in session.scalars(sa.select(Call).where(Call.status != CallStatus.DRAFT).order_by(Call.code)):
+    for call in session.scalars(sa.select(Call).where(Call.published_at.is_not(None)).order_by(Call.code)):
         decided = call.status in _DECIDED
         awards, yen = sums.get(call.id, (0, 0))
         yield {
@@ -161,8 +161,11 @@ def _score(name: str, given: dict[str, Any], source: str, why: str | None) -> Ro
 
 
 def events(session: Session) -> Iterator[Row]:
-    statement = sa.select(Event, Call.code).outerjoin(
-        Call, sa.and_(Call.id == Event.call_id, Call.status != CallStatus.DRAFT)
+    """The programme's own, and those of published calls and their grants."""
+    statement = (
+        sa.select(Event, Call.code)
+        .outerjoin(Call, Call.id == Event.call_id)
+        .where(sa.or_(Event.call_id.is_(None), Call.published_at.is_not(None)))
     )
     for event, call in session.execute(statement.order_by(Event.held_on, Event.id)):
         yield {
@@ -178,7 +181,7 @@ def events(session: Session) -> Iterator[Row]:
 
 def pools(session: Session) -> Iterator[Row]:
     """Those that published calls offered."""
-    offered = sa.select(CallPool.pool_id).join(Call, Call.id == CallPool.call_id).where(Call.status != CallStatus.DRAFT)
+    offered = sa.select(CallPool.pool_id).join(Call, Call.id == CallPool.call_id).where(Call.published_at.is_not(None))
     statement = sa.select(Pool, Provider).join(Provider, Provider.id == Pool.provider_id)
     statement = statement.where(Pool.id.in_(offered)).order_by(Pool.name)
     for pool, provider in session.execute(statement):

@@ -15,9 +15,10 @@ from kiban.office.ledger.accounts import gpu_seconds as gpu_unit
 from kiban.office.paging import Page, PageRequest
 from kiban.office.reports import figures_repository as repository
 from kiban.office.reports.figures import Definition, Reading, Summed, emissions, ratio, total
-from kiban.office.reports.figures_repository import JOULES_PER_KWH, Scope
+from kiban.office.reports.figures_repository import JOULES_PER_KWH
 from kiban.office.reports.models import Event
 from kiban.office.reports.schemas import Figure, FigureRow, Programme
+from kiban.office.reports.sums import Scope
 from kiban.office.supply.balance import delivered_gpu_seconds, split_by_month
 from kiban.office.supply.models import Lot, Pool
 from kiban.office.usage.models import UsageRecord

@@ -12,8 +12,8 @@ from kiban.office.grants.models import Grant
 from kiban.office.grants.policy import visible_to
 from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.proposals.models import Proposal, ProposalVersion
-from kiban.office.reports.figures_repository import Scope
 from kiban.office.reports.models import Event, MilestoneReport, ModelRelease, ReportStatus
+from kiban.office.reports.sums import Scope
 from kiban.office.work import Actor
 
 

@@ -8,6 +8,7 @@ from kiban.office.audit.service import record
 from kiban.office.calls import service as calls
 from kiban.office.errors import Conflict, Forbidden, NotFound
 from kiban.office.guards.text import clean_text
+from kiban.office.members.policy import require_somebody
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews import assigning, conflict_repository, repository
@@ -33,20 +34,23 @@ def declare(work: Work, given: ConflictIn) -> ConflictOfInterest:
     call_id = None
     if given.proposal_id is not None:
         # Where the office's own people have a conflict themselves, it is theirs to declare as well.
-        mine = holds(work.actor, Role.OPERATOR, Role.PANEL) & Proposal.status.in_(JUDGED)
+        mine = holds(work.actor, Role.OPERATOR, Role.PANEL, Role.AUDITOR) & Proposal.status.in_(JUDGED)
         if person_id == work.actor.person_id:
             mine = mine | assigned_to(work.person_id)
         proposal = repository.proposal(work.session, given.proposal_id, mine)
         if proposal is None:
             raise NotFound(NO_PROPOSAL, where="proposal_id")
         call_id = proposal.call_id
-        calls.lock_call(work, call_id)
     elif given.organisation_id is not None and not repository.organisation_exists(work.session, given.organisation_id):
         raise NotFound("there is no such organisation", where="organisation_id")
     if person_id != work.actor.person_id:
         work.require(Role.OPERATOR, call_id=call_id)
         if person_id not in repository.people(work.session, [person_id]):
             raise NotFound("there is no such person", where="person_id")
+    # In one order, and before any assignment: who submits a review holds its call first.
+    judged = sorted(repository.calls_judged_by(work.session, person_id) | ({call_id} if call_id else set()))
+    for each in judged:
+        calls.lock_call(work, each)
     row = ConflictOfInterest(
         id=work.new_id(),
         person_id=person_id,
@@ -61,7 +65,7 @@ def declare(work: Work, given: ConflictIn) -> ConflictOfInterest:
     work.session.add(row)
     work.session.flush()
     record(work, "reviews.conflict_declared", "conflict", row.id, person_id=str(person_id))
-    ended = end_conflicted(work, [person_id])
+    ended = [assignment for each in judged for assignment in end_conflicted(work, each, [person_id])]
     assigning.replace(work, [assignment.proposal_id for assignment in ended])
     return row
 
@@ -80,9 +84,9 @@ def lift(work: Work, conflict_id: uuid.UUID, reason: str) -> ConflictOfInterest:
         raise NotFound("there is no such conflict of interest", where="conflict_id")
     if row.person_id == work.actor.person_id:
         raise Forbidden("another operator must lift one's own conflict")
-    if work.actor.person_id is not None and row.proposal_id is not None:
-        if conflict_repository.conflicted_pairs(work.session, [row.proposal_id], [work.actor.person_id]):
-            raise Forbidden("an operator without a conflict with the proposal must lift it")
+    me, about = work.actor.person_id, row.proposal_id
+    if me is not None and about is not None and conflict_repository.conflicted_pairs(work.session, [about], [me]):
+        raise Forbidden("an operator without a conflict with the proposal must lift it")
     if row.kind in FACTS:
         raise Conflict("belonging to the organisation or the team cannot be lifted", where="conflict_id")
     if row.lifted_at is not None:
@@ -110,11 +114,12 @@ def recuse(work: Work, assignment_id: uuid.UUID, reason: str) -> Assignment:
     Raises:
         NotFound: no such assignment of one's own.
     """
-    found = repository.own_assignment(work.session, work.person_id, assignment_id)
+    require_somebody(work)
+    found = repository.own_assignment(work.session, work.actor, assignment_id)
     if found is None:
         raise NotFound("there is no such assignment", where="assignment_id")
     calls.lock_call(work, found[1].call_id)
-    again = repository.own_assignment(work.session, work.person_id, assignment_id, lock=True)
+    again = repository.own_assignment(work.session, work.actor, assignment_id, lock=True)
     if again is None:
         raise NotFound("there is no such assignment", where="assignment_id")
     assignment = again[0]

@@ -33,9 +33,9 @@ class FoundConflict:
 
 def find(work: Work, call_id: uuid.UUID) -> list[FoundConflict]:
     """What the rules find among the call's proposals, its reviewers, panel and peers; nothing is written."""
-    people = {person.id for person in repository.people_with(work.session, call_id, Role.REVIEWER, Role.PANEL)} | {
-        proposal.created_by for proposal in repository.proposals(work.session, call_id)
-    }
+    people = {person.id for person in repository.people_with(work.session, call_id, Role.REVIEWER, Role.PANEL)}
+    people |= {proposal.created_by for proposal in repository.proposals(work.session, call_id)}
+    people |= repository.reviewers_of(work.session, call_id)  # whatever became of their role
     known = {
         (row.person_id, row.proposal_id, row.kind) for row in conflict_repository.conflicts_of(work.session, people)
     }
@@ -75,15 +75,18 @@ def detect(work: Work, call_id: uuid.UUID) -> list[FoundConflict]:
             )
         )
     work.session.flush()
-    ended = end_conflicted(work, {each.person_id for each in found}) if found else []
+    ended = end_conflicted(work, call_id, repository.reviewers_of(work.session, call_id))
     if new or ended:
         record(work, "reviews.conflicts_detected", "call", call_id, new=len(new), assignments_ended=len(ended))
     return found
 
 
-def end_conflicted(work: Work, person_ids: Collection[uuid.UUID]) -> list[Assignment]:
-    """End every assignment of these people that a conflict forbids, and taint its review."""
-    ended = repository.standing_in_conflict(work.session, person_ids)
+def end_conflicted(work: Work, call_id: uuid.UUID, person_ids: Collection[uuid.UUID]) -> list[Assignment]:
+    """End these people's assignments in the call, which must be held, that a conflict forbids, and taint the reviews.
+
+    So end those of reviewers who came to have a part in a proposal of the call themselves.
+    """
+    ended = repository.standing_in_conflict(work.session, call_id, person_ids)
     for assignment in ended:
         end(work, assignment, AssignmentStatus.REMOVED, "a conflict of interest")
     return ended

@@ -70,6 +70,25 @@ def same_organisation(person_id: Who) -> sa.ColumnElement[bool]:
     return sa.or_(proposes, in_team)
 
 
+def competes(person_id: uuid.UUID) -> sa.ColumnElement[bool]:
+    """Whether this person has a part in any proposal of the call that is judged: they judge others as a peer alone."""
+    own = competitors()
+    return Proposal.call_id.in_(sa.select(own.c.call_id).where(own.c.person_id == person_id))
+
+
+def competitors() -> sa.Subquery:
+    """(call, person) of everybody who has a part in a proposal that is judged: its author, and who is in its team."""
+    proposal, person, member = aliased(Proposal), aliased(Person), aliased(TeamMember)
+    authors = sa.select(proposal.call_id, proposal.created_by.label("person_id")).where(proposal.status.in_(JUDGED))
+    teams = (
+        sa.select(proposal.call_id, person.id)
+        .join(member, member.proposal_id == proposal.id)
+        .join(person, sa.or_(sa.func.lower(member.email) == sa.func.lower(person.email), member.orcid == person.orcid))
+        .where(proposal.status.in_(JUDGED))
+    )
+    return sa.union(authors, teams).subquery()
+
+
 def takes_part(person_id: Who) -> sa.ColumnElement[bool]:
     """Whether this person wrote the proposal, or their e-mail address or ORCID iD is in its team."""
     person, member = aliased(Person), aliased(TeamMember)
@@ -107,7 +126,7 @@ def may_judge(actor: Actor) -> sa.ColumnElement[bool]:
 
     The panel, the office and its auditors, and reviewers who have submitted their own review while the track's
     discussion is open; in distributed peer review nobody reads another's. A conflict and a recusal end it, whatever
-    else the person is.
+    else the person is; a reviewer's part ends with the role, and with a proposal of their own in the call.
     """
     judged = Proposal.status.in_(JUDGED)
     if actor.person_id is None:
@@ -125,7 +144,8 @@ def may_judge(actor: Actor) -> sa.ColumnElement[bool]:
         .correlate_except(own)
         .exists()
     )
-    standing = sa.or_(holds(actor, Role.PANEL, Role.OPERATOR, Role.AUDITOR), sa.and_(submitted, discussion_open()))
+    reviewed = sa.and_(submitted, discussion_open(), holds(actor, Role.REVIEWER), sa.not_(competes(person_id)))
+    standing = sa.or_(holds(actor, Role.PANEL, Role.OPERATOR, Role.AUDITOR), reviewed)
     return sa.and_(judged, standing, is_free(person_id))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -29,7 +30,10 @@ STANDING = (AssignmentStatus.ASSIGNED, AssignmentStatus.DONE)
 
 
 class Judgement(NamedTuple):
-    """A submitted review where it belongs. `in_conflict`: a conflict stands now, whether or not it was marked."""
+    """A submitted review where it belongs.
+
+    `in_conflict`: a conflict, or a part in another proposal of the call, stands now, whether or not it was marked.
+    """
 
     proposal: Proposal
     assignment: Assignment
@@ -104,7 +108,7 @@ def bodies(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.U
 
 
 def parties(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, set[tuple[str, str]]]:
-    """What proposals can have in common: organisation, author, team members by e-mail address and ORCID iD."""
+    """What proposals can have in common: organisation, author and team by e-mail address, ORCID iD and employer."""
     author = aliased(Person)
     found: dict[uuid.UUID, set[tuple[str, str]]] = {}
     authors = (
@@ -112,38 +116,27 @@ def parties(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.
         .join(author, author.id == Proposal.created_by)
         .where(Proposal.id.in_(proposal_ids))
     )
-    for proposal_id, organisation_id, email, orcid, employer_id in session.execute(authors):
-        found[proposal_id] = {("organisation", str(organisation_id)), ("email", email.lower())}
-        if employer_id:
-            found[proposal_id].add(("organisation", str(employer_id)))
-        if orcid:
-            found[proposal_id].add(("orcid", orcid))
-    team = sa.select(TeamMember.proposal_id, TeamMember.email, TeamMember.orcid).where(
-        TeamMember.proposal_id.in_(proposal_ids)
+    for proposal_id, organisation_id, *of_author in session.execute(authors):
+        found[proposal_id] = {("organisation", str(organisation_id)), *_marks(*of_author)}
+    team = (
+        sa.select(TeamMember.proposal_id, TeamMember.email, TeamMember.orcid, Person.organisation_id)
+        .outerjoin(Person, Person.email == sa.func.lower(TeamMember.email))
+        .where(TeamMember.proposal_id.in_(proposal_ids))
     )
-    for proposal_id, email, orcid in session.execute(team):
-        found[proposal_id].add(("email", email.lower()))
-        if orcid:
-            found[proposal_id].add(("orcid", orcid))
+    for proposal_id, *of_member in session.execute(team):
+        found[proposal_id].update(_marks(*of_member))
     return found
+
+
+def _marks(email: str, orcid: str | None, employer_id: uuid.UUID | None) -> set[tuple[str, str]]:
+    given = {"email": email.lower(), "orcid": orcid, "organisation": employer_id}
+    return {(kind, str(value)) for kind, value in given.items() if value}
 
 
 def has_submitted(session: Session, person_ids: Collection[uuid.UUID], call_id: uuid.UUID) -> set[uuid.UUID]:
     """Who of them takes part in a proposal to the call."""
-    statement = (
-        sa.select(Person.id)
-        .where(Person.id.in_(person_ids))
-        .where(
-            sa.select(Proposal.id)
-            .where(
-                Proposal.call_id == call_id,
-                Proposal.status == ProposalStatus.SUBMITTED,
-                policy.takes_part(Person.id),
-            )
-            .correlate(Person)
-            .exists()
-        )
-    )
+    own = policy.competitors()
+    statement = sa.select(own.c.person_id).where(own.c.call_id == call_id, own.c.person_id.in_(person_ids))
     return set(session.scalars(statement))
 
 
@@ -151,19 +144,13 @@ def has_submitted(session: Session, person_ids: Collection[uuid.UUID], call_id: 
 
 
 def own_assignment(
-    session: Session, actor_id: uuid.UUID, assignment_id: uuid.UUID, *, lock: bool = False
+    session: Session, actor: Actor, assignment_id: uuid.UUID, *, lock: bool = False
 ) -> tuple[Assignment, Proposal] | None:
     """An assignment that stands, of this person and without a conflict."""
     statement = (
         sa.select(Assignment, Proposal)
         .join(Proposal, Proposal.id == Assignment.proposal_id)
-        .where(
-            Assignment.id == assignment_id,
-            Assignment.reviewer_id == actor_id,
-            Assignment.status.in_(STANDING),
-            Proposal.status.in_(policy.JUDGED),
-            policy.is_free(actor_id),
-        )
+        .where(Assignment.id == assignment_id, _is_own(actor))
     )
     if lock:
         # What another work changed while this one waited for the lock must be read again.
@@ -172,18 +159,23 @@ def own_assignment(
     return None if row is None else (row[0], row[1])
 
 
-def own_assignments(session: Session, actor_id: uuid.UUID, page: PageRequest) -> Page[Assignment]:
-    statement = (
-        sa.select(Assignment)
-        .join(Proposal, Proposal.id == Assignment.proposal_id)
-        .where(
-            Assignment.reviewer_id == actor_id,
-            Assignment.status.in_(STANDING),
-            Proposal.status.in_(policy.JUDGED),
-            policy.is_free(actor_id),
-        )
-    )
+def own_assignments(session: Session, actor: Actor, page: PageRequest) -> Page[Assignment]:
+    statement = sa.select(Assignment).join(Proposal, Proposal.id == Assignment.proposal_id).where(_is_own(actor))
     return read_page(session, statement, Assignment.id, page)
+
+
+def _is_own(actor: Actor) -> sa.ColumnElement[bool]:
+    """Assignments that stand and that the actor may work on: still as a reviewer of the call, or as a peer."""
+    if actor.person_id is None:
+        return sa.false()
+    as_reviewer = sa.and_(policy.holds(actor, Role.REVIEWER), sa.not_(policy.competes(actor.person_id)))
+    return sa.and_(
+        Assignment.reviewer_id == actor.person_id,
+        Assignment.status.in_(STANDING),
+        sa.or_(Assignment.is_peer, as_reviewer),
+        Proposal.status.in_(policy.JUDGED),
+        policy.is_free(actor.person_id),
+    )
 
 
 def assignment(session: Session, assignment_id: uuid.UUID, *, lock: bool = False) -> Assignment | None:
@@ -194,9 +186,11 @@ def assignment(session: Session, assignment_id: uuid.UUID, *, lock: bool = False
 
 
 def assignments(session: Session, call_id: uuid.UUID, track: str | None = None) -> list[Assignment]:
-    """All there ever were, the ended ones too."""
+    """Of proposals that are judged, the ended ones too: nobody owes a review of one that was withdrawn."""
     statement = (
-        sa.select(Assignment).join(Proposal, Proposal.id == Assignment.proposal_id).where(Proposal.call_id == call_id)
+        sa.select(Assignment)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(Proposal.call_id == call_id, Proposal.status.in_(policy.JUDGED))
     )
     if track is not None:
         statement = statement.where(Proposal.track == track)
@@ -216,15 +210,40 @@ def assignments_page(
     return read_page(session, statement, Assignment.id, page)
 
 
-def standing_in_conflict(session: Session, person_ids: Collection[uuid.UUID]) -> list[Assignment]:
-    """Assignments that a conflict forbids and that have not been ended yet; locked."""
+def calls_judged_by(session: Session, person_id: uuid.UUID) -> set[uuid.UUID]:
+    """Calls in which this person has a standing assignment."""
+    statement = (
+        sa.select(Proposal.call_id)
+        .join(Assignment, Assignment.proposal_id == Proposal.id)
+        .where(Assignment.reviewer_id == person_id, Assignment.status.in_(STANDING))
+    )
+    return set(session.scalars(statement))
+
+
+def reviewers_of(session: Session, call_id: uuid.UUID) -> set[uuid.UUID]:
+    """Who has a standing assignment in the call."""
+    statement = (
+        sa.select(Assignment.reviewer_id)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(Proposal.call_id == call_id, Assignment.status.in_(STANDING))
+    )
+    return set(session.scalars(statement))
+
+
+def standing_in_conflict(session: Session, call_id: uuid.UUID, person_ids: Collection[uuid.UUID]) -> list[Assignment]:
+    """Assignments in the call that a conflict forbids and that have not been ended yet; locked."""
+    competing = has_submitted(session, person_ids, call_id)
     statement = (
         sa.select(Assignment)
         .join(Proposal, Proposal.id == Assignment.proposal_id)
         .where(
+            Proposal.call_id == call_id,
             Assignment.reviewer_id.in_(person_ids),
             Assignment.status.in_(STANDING),
-            policy.conflict_exists(Assignment.reviewer_id),
+            sa.or_(
+                policy.conflict_exists(Assignment.reviewer_id),
+                sa.and_(Assignment.is_peer.is_(False), Assignment.reviewer_id.in_(competing)),
+            ),
         )
         .order_by(Assignment.id)
     )
@@ -272,7 +291,25 @@ def judgements(session: Session, proposal_ids: Collection[uuid.UUID]) -> list[Ju
         .where(Proposal.id.in_(proposal_ids), Review.submitted_at.is_not(None))
         .order_by(Review.id)
     )
-    return [Judgement(row[0], row[1], row[2], bool(row[3])) for row in session.execute(statement)]
+    rows = session.execute(statement).all()
+    reviewers: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
+    for proposal, assignment, _, _ in rows:
+        if not assignment.is_peer:
+            reviewers[proposal.call_id].add(assignment.reviewer_id)
+    competing = {
+        (call_id, person_id)
+        for call_id, person_ids in reviewers.items()
+        for person_id in has_submitted(session, person_ids, call_id)
+    }
+    return [
+        Judgement(
+            proposal,
+            assignment,
+            review,
+            bool(in_conflict) or (not assignment.is_peer and (proposal.call_id, assignment.reviewer_id) in competing),
+        )
+        for proposal, assignment, review, in_conflict in rows
+    ]
 
 
 def submitted_at_by_assignment(session: Session, assignment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime]:

@@ -11,6 +11,7 @@ from kiban.office.calls.models import Call, CallStatus
 from kiban.office.calls.schemas import Criterion
 from kiban.office.errors import Conflict, Invalid, NotFound
 from kiban.office.guards.text import clean_text
+from kiban.office.members.policy import require_somebody
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews import repository
 from kiban.office.reviews.models import Assignment, AssignmentStatus, Review
@@ -154,7 +155,8 @@ def reviews_of(work: Work, proposal_id: uuid.UUID) -> list[JudgedReviewOut]:
 
 
 def _own(work: Work, assignment_id: uuid.UUID, *, lock: bool = False) -> tuple[Assignment, Proposal]:
-    found = repository.own_assignment(work.session, work.person_id, assignment_id, lock=lock)
+    require_somebody(work)
+    found = repository.own_assignment(work.session, work.actor, assignment_id, lock=lock)
     if found is None:
         raise NotFound(NO_ASSIGNMENT, where="assignment_id")
     return found

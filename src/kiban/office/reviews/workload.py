@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from kiban.office.calls import service as calls
+from kiban.office.members.policy import require_somebody
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.models import ProposalStatus
 from kiban.office.reviews import messages, repository
@@ -17,7 +18,8 @@ from kiban.office.work import Role, Work
 
 def own_assignments(work: Work, page: PageRequest) -> Page[Assignment]:
     """What one is to review or has reviewed, without what a conflict or a recusal ended."""
-    return repository.own_assignments(work.session, work.person_id, page)
+    require_somebody(work)
+    return repository.own_assignments(work.session, work.actor, page)
 
 
 def assignments(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from kiban.office import months
 from kiban.office.calls import drafting, lifecycle
 from kiban.office.calls.schemas import (
     FOREIGN_MODEL_REASON,
@@ -26,7 +25,6 @@ from kiban.office.season.programme import CallOf, programme
 from kiban.office.season.rubric import RUBRIC, TRACKS
 from kiban.office.season.shapes import RUNS
 from kiban.office.season.writing import Idea, body_of
-from kiban.office.supply import service as supply
 
 # How many apply to each call, and how many of these come back after a rejection.
 APPLICANTS = (20, 27, 25)
@@ -59,11 +57,6 @@ class Applications:
 
     def _create(self, of: CallOf) -> None:
         season = self.season
-        with season.work(season.operator) as work:
-            wanted = {season.pools[name]: gpus for name, gpus in of.pools.items()}
-            free = supply.free(work, list(wanted), months.month_range(of.first_month, of.months))
-        # No more than is left beside the grants of earlier calls, some of which were extended.
-        offered = {pool_id: min(gpus, *free[pool_id].values()) for pool_id, gpus in wanted.items()}
         themes = [{"key": key, "name_ja": each.name_ja, "name_en": each.name_en} for key, each in fields().items()]
         given = CallIn.model_validate(
             {name: getattr(of, name) for name in ("code", "cycle", "title_ja", "title_en", "text_ja", "text_en")}
@@ -87,7 +80,7 @@ class Applications:
                 ),
                 "questions": [FOREIGN_MODEL_REASON],
                 "is_blind": of.is_blind,
-                "pools": [PoolOffer(pool_id=pool_id, gpus=gpus) for pool_id, gpus in offered.items()],
+                "pools": [PoolOffer(pool_id=season.pools[name], gpus=gpus) for name, gpus in of.pools.items()],
             }
         )
         with season.work(season.operator) as work:

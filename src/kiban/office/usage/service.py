@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -14,9 +15,10 @@ from kiban.office.office import Office
 from kiban.office.paging import Page, PageRequest
 from kiban.office.usage import repository
 from kiban.office.usage.models import UsageRecord
-from kiban.office.usage.sync import SyncResult, reading_window, take_in
+from kiban.office.usage.sync import SyncResult, latest, reading_window, take_in
 from kiban.office.work import Work
 
+MOST_AT_ONCE = 2_000  # jobs taken in by one unit of work
 log = structlog.get_logger(__name__)
 # Asks a scheduler for every run that was active since an instant.
 Read = Callable[[datetime], list[JobUsage]]
@@ -52,6 +54,16 @@ def sync(office: Office, *, read: Read = read_usage) -> list[SyncResult]:
         except KibanError as error:
             log.warning("usage_not_read", cluster=cluster, error=str(error))
             continue
-        with office.work() as work:
-            results.append(take_in(work, cluster, jobs, asked_at))
+        results.append(_take_in_parts(office, cluster, latest(jobs), asked_at))
     return results
+
+
+def _take_in_parts(office: Office, cluster: str, jobs: list[JobUsage], asked_at: datetime) -> SyncResult:
+    """A reading, some thousand jobs at a time, so that others post meanwhile; the cursor moves at the end."""
+    results = []
+    for start in range(0, max(len(jobs), 1), MOST_AT_ONCE):
+        end = start + MOST_AT_ONCE
+        with office.work() as work:
+            results.append(take_in(work, cluster, jobs[start:end], asked_at if end >= len(jobs) else None))
+    figures = [dataclasses.astuple(result)[1:] for result in results]
+    return SyncResult(cluster, *map(sum, zip(*figures, strict=True)))

@@ -19,7 +19,7 @@ from kiban.engines.slurm.usage import JobUsage
 from kiban.office.calls.service import constraints_of, get_call
 from kiban.office.grants.figures import at_price, earlier_pools
 from kiban.office.grants.models import Grant
-from kiban.office.grants.service import lock_grant, standing
+from kiban.office.grants.service import ask_cluster, lock_grant, standing
 from kiban.office.ledger import movements
 from kiban.office.ledger.movements import Amounts
 from kiban.office.ledger.service import lock_ledger, post
@@ -52,30 +52,34 @@ def reading_window(work: Work, cluster: str) -> datetime:
     last = repository.cursor(work.session, cluster)
     if last is None:
         return BEGINNING
+    if last > work.now + MARGIN:
+        # The clock was ahead when this was written: what has run since the true time of that reading is unknown.
+        return BEGINNING
     running = repository.unended_since(work.session, cluster)
     start = last - MARGIN
     return start if running is None else min(start, running)
 
 
 def take_in(
-    work: Work, cluster: str, jobs: Sequence[JobUsage], read_at: datetime, *, pool_of_all: Pool | None = None
+    work: Work, cluster: str, jobs: Sequence[JobUsage], read_at: datetime | None, *, pool_of_all: Pool | None = None
 ) -> SyncResult:
     """Record jobs and charge what they have used since they were last seen.
 
     Args:
-        read_at: when the scheduler was asked; the next reading starts a margin before.
+        read_at: when the scheduler was asked; the next reading starts a margin before. None: more of this reading
+            follows.
         pool_of_all: where the jobs ran, if no scheduler tells it by partition.
     """
     cursor = repository.lock_cursor(work.session, cluster, BEGINNING)
-    # Never backwards: a machine whose clock was set back must not make the office read everything again.
-    cursor.read_until = max(cursor.read_until, read_at)
+    # Backwards too, where the clock was: reading a stretch again posts nothing, and one never read is lost.
+    cursor.read_until = read_at or cursor.read_until
     pools = repository.pools_of(work.session, cluster)
     grants = repository.grants_by_code(work.session, {job.account for job in jobs})
     own = {grant.code: _pools_of_grant(work, grant) for grant in grants.values()}
     known = repository.records_by_key(work.session, cluster, [job.key for job in jobs])
     new = grown = without_grant = 0
     touched: dict[str, list[UsageRecord]] = {}
-    for job in _latest(jobs):
+    for job in latest(jobs):
         grant = grants.get(job.account)
         places = (pool for pool in own.get(job.account, ()) if _is_at(pool, cluster, job.partition))
         pool = pool_of_all or next(places, pools.get(job.partition))
@@ -84,6 +88,9 @@ def take_in(
             record = _new_record(work, cluster, job, grant, pool)
             work.session.add(record)
             new += 1
+        elif record.grant_id is None and grant is not None:
+            record.grant_id = grant.id  # opened since the job was first seen
+            record.pool_id = record.pool_id or (pool.id if pool else None)
         if _grow(work, record, job, pool):
             grown += 1
         if grant is None:
@@ -115,7 +122,7 @@ def _is_at(pool: Pool, cluster: str, partition: str) -> bool:
     return (pool.slurm_cluster, pool.slurm_partition) == (cluster, partition)
 
 
-def _latest(jobs: Iterable[JobUsage]) -> list[JobUsage]:
+def latest(jobs: Iterable[JobUsage]) -> list[JobUsage]:
     """Each run once, as it was seen with the most time: a reading may hold it twice."""
     latest: dict[str, JobUsage] = {}
     for job in jobs:
@@ -208,6 +215,9 @@ def _charge(work: Work, grant: Grant, records: Sequence[UsageRecord]) -> tuple[i
         total_gpu += amounts.gpu_seconds
         total_yen += amounts.yen
     post(work, *entries)
+    if any(record.pool_id not in (None, present.id) for record in records):
+        # The cluster counts such a job's own GPU-seconds, the grant loses those of its present pool: another limit.
+        ask_cluster(work, grant, "a job in another pool was charged")
     return total_gpu, total_yen
 
 

@@ -54,7 +54,9 @@ def _describe(app: FastAPI, cookie: str) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
-    schemas["Problem"] = problem
+    if "ProblemDetails" in schemas:
+        raise TypeError("a module's schema has the name of every error's")
+    schemas["ProblemDetails"] = problem
     components["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "An API token, `kbn_…`."},
         "session": {"type": "apiKey", "in": "cookie", "name": cookie},
@@ -63,7 +65,7 @@ def _describe(app: FastAPI, cookie: str) -> dict[str, Any]:
     components["responses"] = {
         "Problem": {
             "description": "What went wrong",
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }
     }
     for unused in ("HTTPValidationError", "ValidationError"):
