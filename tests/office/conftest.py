@@ -137,9 +137,8 @@ def office(database_url: str, tmp_path: Path, clock: TestClock) -> Iterator[Offi
 def wait_until_blocked(session: Session, thread: threading.Thread) -> None:
     """Until the thread's transaction waits for a lock, on PostgreSQL; on SQLite whoever writes next waits anyway."""
     if session.get_bind().dialect.name == "postgresql":
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database OR database IS NULL "
+        waiting += "WHERE NOT granted AND datname = current_database()"
         while thread.is_alive() and not session.scalar(sa.text(waiting)):
             pass
 

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kiban.engines.slurm.accounts import SlurmAccount
 from kiban.kit.errors import KibanError
+from kiban.office import months
 from kiban.office.grants import changes, cluster, expiry, figures_repository, incidents, service
 from kiban.office.grants.models import Grant, GrantStatus, TrancheStatus
 from kiban.office.grants.schemas import ChangeIn, IncidentIn, RefundIn
@@ -128,9 +129,9 @@ class Life(RuleBasedStateMachine):
             # Each of what is available and two tranches is rounded down to a whole GPU-second.
             assert before - 3 * Fraction(PRICES[place], 3600) < self._worth() <= before
 
-    @rule(months=st.integers(1, 3))
-    def extend(self, months: int) -> None:
-        self._change(kind="extension", months=months)
+    @rule(more=st.integers(1, 3))
+    def extend(self, more: int) -> None:
+        self._change(kind="extension", months=more)
 
     @rule(gpu_seconds=st.integers(1, 100_000))
     def refund(self, gpu_seconds: int) -> None:
@@ -176,6 +177,22 @@ class Life(RuleBasedStateMachine):
             run.seconds += seconds
             run.ended = ends
         self._read()
+
+    @rule(place=st.sampled_from(sorted(PRICES)), seconds=st.integers(3_600, 20_000))
+    def transfer_while_a_job_runs(self, place: str, seconds: int) -> None:
+        self.start_a_job(gpus=2, seconds=60)
+        run = self.runs[-1]
+        self.transfer(place)
+        self.the_cluster_knows()
+        run.seconds += seconds
+        self._read()
+
+    @rule()
+    def its_months_end(self) -> None:
+        end = months.day_starts_at(self._grant().ends_on)
+        if end > self.clock.now:
+            self.clock.now = end - timedelta(days=1)
+            self.time_passes(1)
 
     @rule(days=st.sampled_from([1, 10, 31, 61]))
     def time_passes(self, days: int) -> None:
@@ -331,8 +348,8 @@ def test_the_books_hold_through_any_life(sqlite_template: Path) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Life,
         settings=settings(
-            max_examples=12,
-            stateful_step_count=18,
+            max_examples=10,
+            stateful_step_count=16,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

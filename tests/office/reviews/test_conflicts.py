@@ -317,19 +317,13 @@ def test_a_year_ends_with_its_last_day_in_japan() -> None:
     assert relations.counts_until(leap.on, 1).isoformat().startswith("2025-02-28")
 
 
-@pytest.mark.parametrize("about", ["organisation", "another call"])
-def test_a_declaration_waits_for_a_submission_and_not_across_it(season: Season, about: str) -> None:
+def test_a_declaration_waits_for_a_submission_and_not_across_it(season: Season) -> None:
     """Both take the call before the assignment, or each would wait for the other."""
-    reviewer, elsewhere = season.reviewer(), season.rows.call()
-    proposal = season.propose()
+    reviewer, proposal = season.reviewer(), season.propose()
     row = season.assign(proposal, reviewer)
     with season.work(reviewer) as work:
         reviewing.save(work, row, draft())
     given = ConflictIn(organisation_id=proposal.organisation_id, reason="r")
-    if about == "another call":
-        second = season.rows.proposal(elsewhere, season.rows.organisation(), season.applicants[0])
-        season.assign(second, reviewer)
-        given = ConflictIn(proposal_id=second.id, reason="r")
     failed: list[Exception] = []
 
     def declare() -> None:
@@ -347,8 +341,7 @@ def test_a_declaration_waits_for_a_submission_and_not_across_it(season: Season, 
         reviewing.submit(work, row, 1)
     thread.join()
     assert failed == []
-    expected = AssignmentStatus.REMOVED if about == "organisation" else AssignmentStatus.DONE
-    assert season.assignment(row).status is expected
+    assert season.assignment(row).status is AssignmentStatus.REMOVED
 
 
 def test_detection_looks_at_assigned_reviewers_whatever_became_of_their_role(season: Season) -> None:

@@ -49,7 +49,7 @@ JUDGES = {
     "panel": ("a_draft", "b_draft", "a_rejected", "a_grant"),
     "panel_other": ("a_draft", "b_draft", "a_sub", "b_sub", "a_grant"),
     "observer": ("a_draft", "b_draft", "a_sub", "b_sub", "a_rejected", "名前second", "名前reviewer"),
-} | {who: ("a_draft", "a_sub", "a_rejected", "議論a_sub") for who in CONFLICTED}
+} | dict.fromkeys(CONFLICTED, ("a_draft", "a_sub", "a_rejected", "議論a_sub"))
 # Announced to everybody, with the organisations that were funded.
 PUBLIC = ("/awards", "/awards/calls/{call_id}/record", "/awards/calls/{call_id}/decision")
 
@@ -129,7 +129,7 @@ def everything(world: World) -> list[Asked]:
         if asked.method != "GET":
             continue
         paths = [asked.path]
-        for key, values in alternatives.items():
+        for _key, values in alternatives.items():
             now = [path for path in paths for value in values if str(value) in path]
             paths += [path.replace(str(old), str(new)) for path in now for old in values for new in values]
         for path in paths:

@@ -194,7 +194,7 @@ class Builder:
         pool = self.rows.pool()
         call = self.rows.call(pool)
         self.ids |= {"open": call.id, "pool_id": pool.id, "provider_id": pool.provider_id}
-        for name, by, organisation in (("a_draft", self.owner, self.a), ("b_draft", self.other, self.b)):
+        for name, by in (("a_draft", self.owner), ("b_draft", self.other)):
             with self.office.work(by) as work:
                 body = complete_body(pool.id, title=f"題名{name}", summary=f"要約{name}")
                 self.ids[name] = drafts.create(work, call.id, body).id
@@ -314,7 +314,8 @@ class Builder:
         with self.office.work() as work:
             report = work.session.query(MilestoneReport).filter_by(grant_id=grant_id).first()
             notice = work.session.query(Notice).first()
-            assert report is not None and notice is not None
+            assert report is not None
+            assert notice is not None
             self.ids |= {"report_id": report.id, "notice_id": notice.id}
             record, difference, release, event = (work.new_id() for _ in range(4))
             now = work.now

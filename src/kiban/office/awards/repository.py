@@ -97,7 +97,9 @@ def visible_awards(session: Session, actor: Actor, page: PageRequest, call_id: u
     """Announced awards are public; before that they are of those who decide on the call, unless in conflict there."""
     statement = sa.select(Award)
     if not actor.is_system:
-        seen = Award.decision_id.in_(sa.select(Decision.id).where(Decision.status == DecisionStatus.ANNOUNCED))
+        seen: sa.ColumnElement[bool] = Award.decision_id.in_(
+            sa.select(Decision.id).where(Decision.status == DecisionStatus.ANNOUNCED)
+        )
         if actor.person_id is not None:
             closed = sa.select(Proposal.call_id).where(conflict_exists(actor.person_id))
             deciding = (

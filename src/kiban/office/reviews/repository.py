@@ -116,15 +116,15 @@ def parties(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.
         .join(author, author.id == Proposal.created_by)
         .where(Proposal.id.in_(proposal_ids))
     )
-    for proposal_id, organisation_id, *of_author in session.execute(authors):
-        found[proposal_id] = {("organisation", str(organisation_id)), *_marks(*of_author)}
+    for proposal_id, organisation_id, email, orcid, employer_id in session.execute(authors):
+        found[proposal_id] = {("organisation", str(organisation_id)), *_marks(email, orcid, employer_id)}
     team = (
         sa.select(TeamMember.proposal_id, TeamMember.email, TeamMember.orcid, Person.organisation_id)
         .outerjoin(Person, Person.email == sa.func.lower(TeamMember.email))
         .where(TeamMember.proposal_id.in_(proposal_ids))
     )
-    for proposal_id, *of_member in session.execute(team):
-        found[proposal_id].update(_marks(*of_member))
+    for proposal_id, email, orcid, employer_id in session.execute(team):
+        found[proposal_id].update(_marks(email, orcid, employer_id))
     return found
 
 
