@@ -17,7 +17,8 @@ from kiban.office.awards.schemas import DecisionIn, DecisionOut, StudyRequest
 from kiban.office.awards.solver import Option, OptionKey, violations
 from kiban.office.awards.solver.solution import Award as SolvedAward
 from kiban.office.awards.studies import require_unbiased, solution_of
-from kiban.office.calls.models import Call, CallStatus
+from kiban.office.calls.lifecycle import mark_decided
+from kiban.office.calls.models import Call
 from kiban.office.calls.service import get_call, lock_call
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.grants.service import open_grants
@@ -198,8 +199,7 @@ def announce_decision(work: Work, call_id: uuid.UUID) -> Decision:
         receipts[proposal.id] = proposal.receipt or ""
     decision.status = DecisionStatus.ANNOUNCED
     decision.announced_at = work.now
-    call.status = CallStatus.DECIDED
-    call.decided_at = work.now
+    mark_decided(work, call_id)
     record(work, "awards.announced", "call", call_id, awards=len(awards), of=len(entrants))
     grants = open_grants(work, [(award, grant_code(call, receipts[award.proposal_id])) for award in awards])
     for grant in grants:

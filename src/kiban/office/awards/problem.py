@@ -193,6 +193,8 @@ class _Builder:
         track = next(track for track in tracks_of(self.call) if track.key == entrant.proposal.track)
         options = tuple(self.options(body.tiers))
         mean, error, reviews, why_not = self.merit(track.kind == "automatic", score)
+        if entrant.organisation.closed_at is not None:
+            why_not = "its organisation is closed"
         if not options:
             why_not = "none of its tiers fits the call's pools and months"
         candidate = Candidate(

@@ -24,6 +24,7 @@ from kiban.office.grants.service import (
     cover_overrun,
     lock_grant,
     remove_user,
+    require_outsider,
     standing,
     tranches_of,
 )
@@ -124,7 +125,7 @@ def decide_change(work: Work, change_id: uuid.UUID, *, approve: bool, reason: st
     """Approve a request, with all its effects, or refuse it.
 
     Raises:
-        Forbidden: not an operator, or the one who asked.
+        Forbidden: not an operator, the one who asked, or one of the grant's organisation.
         Conflict: it is decided already, the grant is closed, or the state of the grant does not allow it.
         Overdrawn: the call's budget, or what the grant has left, does not cover it. Nothing is changed then.
     """
@@ -132,6 +133,7 @@ def decide_change(work: Work, change_id: uuid.UUID, *, approve: bool, reason: st
     grant, row = _lock(work, change_id)
     if work.actor.person_id == row.requested_by:
         raise Forbidden("another operator than the one who asked decides", where="change_id")
+    require_outsider(work, grant)
     _require_undecided(row)
     if not reason.strip():
         raise Invalid("say why", where="reason")

@@ -11,7 +11,7 @@ from kiban.office.errors import Conflict, Invalid, NotFound
 from kiban.office.grants import case_repository, figures_repository, repository
 from kiban.office.grants.models import Grant, GrantStatus, Incident
 from kiban.office.grants.schemas import IncidentIn, IncidentOut, RefundIn
-from kiban.office.grants.service import ask_cluster, cover_overrun, lock_grant, standing
+from kiban.office.grants.service import ask_cluster, cover_overrun, lock_grant, require_outsider, standing
 from kiban.office.grants.telling import tell
 from kiban.office.ledger import movements
 from kiban.office.ledger.models import CauseKind
@@ -139,6 +139,7 @@ def refund(work: Work, incident_id: uuid.UUID, given: RefundIn) -> Incident:
     if grant_id is None or (given.grant_id is not None and given.grant_id != grant_id):
         raise Invalid("say which grant gets it: the incident's own, or one of its pool", where="grant_id")
     grant = lock_grant(work, grant_id)
+    require_outsider(work, grant)
     row = get_incident(work, incident_id, lock=True)
     if row.pool_id is not None and row.pool_id != grant.pool_id:
         raise Invalid("the grant is not in the incident's pool", where="grant_id")

@@ -15,7 +15,7 @@ from datetime import timedelta
 from kiban.office import months
 from kiban.office.audit.service import record
 from kiban.office.awards.models import Award
-from kiban.office.errors import Conflict, Invalid, NotFound
+from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.grants import repository
 from kiban.office.grants.models import (
     ClusterTask,
@@ -195,6 +195,7 @@ def release_after_report(work: Work, grant_id: uuid.UUID) -> list[Tranche]:
     """
     work.require(Role.OPERATOR)
     grant = lock_grant(work, grant_id)
+    require_outsider(work, grant)
     if grant.status is GrantStatus.CLOSED:
         raise Conflict("the grant is closed", where=grant.code)
     return _release(work, grant, needs_report=True)
@@ -373,6 +374,16 @@ def _own_grant(work: Work, grant_id: uuid.UUID) -> Grant:
     if grant.status is GrantStatus.CLOSED:
         raise Conflict("the grant is closed", where=grant.code)
     return grant
+
+
+def require_outsider(work: Work, grant: Grant) -> None:
+    """Go on only for somebody of another organisation: who gains from a decision does not take it.
+
+    Raises:
+        Forbidden: the actor belongs to the grant's organisation.
+    """
+    if work.actor.organisation_id == grant.organisation_id:
+        raise Forbidden("somebody of another organisation decides on a grant", where=grant.code)
 
 
 def ask_cluster(work: Work, grant: Grant, reason: str) -> None:

@@ -9,7 +9,7 @@ from kiban.office import months as calendar
 from kiban.office.audit.service import record
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.grants.models import Grant, GrantStatus
-from kiban.office.grants.service import get_grant, lock_grant, release_after_report
+from kiban.office.grants.service import get_grant, lock_grant, release_after_report, require_outsider
 from kiban.office.grants.telling import tell
 from kiban.office.ledger.accounts import YEN
 from kiban.office.ledger.accounts import gpu_seconds as gpu_unit
@@ -265,6 +265,7 @@ def accept(work: Work, report_id: uuid.UUID, remark: str = "") -> MilestoneRepor
     """
     report = _judged(work, report_id)
     grant = get_grant(work, report.grant_id)
+    require_outsider(work, grant)
     report.status = ReportStatus.ACCEPTED
     _decide(work, report, "accepted", remark)
     # A last report comes after the grant's end, when there is nothing left to release.
