@@ -26,9 +26,7 @@ class Settings(Schema):
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
     oidc_name: str = ""  # on the sign-in button
-    allow_private_webhooks: bool = (
-        False  # for a programme inside one network; otherwise only public addresses over https
-    )
+    allow_private_webhooks: bool = False  # inside one network; otherwise only public addresses over https
     path_prefix: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")  # before every path, as callers see it: `/kiban`
     trusted_proxies: str = ""  # networks, separated by commas, whose X-Forwarded-For is believed
     cookie_secure: bool = True  # False only without TLS on one's own machine
