@@ -302,6 +302,17 @@ def test_who_applies_later_judges_no_more(season: Season) -> None:
     assert {pair.proposal_id for pair in plan.added} >= {proposal.id, first.id, second.id}
 
 
+def test_naming_a_reviewer_in_ones_team_takes_them_out_of_no_other_proposal(season: Season) -> None:
+    """Else an applicant could rid the call of a severe reviewer, and of every score they gave."""
+    judged, named = season.propose(), season.reviewer()
+    season.review(season.assign(judged, named), named, 1, 1)
+    attack = season.propose()
+    season.member(attack, named, email=season.person(named).email)
+    with season.work(season.operator) as work:
+        rows = {row.proposal_id: row for row in service.score_table(work, season.call.id)}
+    assert (rows[judged.id].n, rows[judged.id].tainted) == (1, 0)
+
+
 def test_who_is_a_reviewer_no_more_writes_and_reads_no_more(season: Season) -> None:
     proposal, gone = season.propose(), season.reviewer()
     row = season.assign(proposal, gone)

@@ -77,14 +77,18 @@ def competes(person_id: uuid.UUID) -> sa.ColumnElement[bool]:
 
 
 def competitors() -> sa.Subquery:
-    """(call, person) of everybody who has a part in a proposal that is judged: its author, and who is in its team."""
+    """(call, person) of everybody who competes: authors of proposals that are judged, and their colleagues in its team.
+
+    Somebody of another organisation who is merely named in a team is closed to that proposal alone (`takes_part`):
+    anyone can write a reviewer's address there, and must not take them out of the whole call by it.
+    """
     proposal, person, member = aliased(Proposal), aliased(Person), aliased(TeamMember)
     authors = sa.select(proposal.call_id, proposal.created_by.label("person_id")).where(proposal.status.in_(JUDGED))
     teams = (
         sa.select(proposal.call_id, person.id)
         .join(member, member.proposal_id == proposal.id)
         .join(person, sa.or_(sa.func.lower(member.email) == sa.func.lower(person.email), member.orcid == person.orcid))
-        .where(proposal.status.in_(JUDGED))
+        .where(proposal.status.in_(JUDGED), person.organisation_id == proposal.organisation_id)
     )
     return sa.union(authors, teams).subquery()
 
