@@ -28,9 +28,12 @@ def statements(office: Office) -> Iterator[list[str]]:
         if not statement.startswith(("BEGIN", "SET TRANSACTION")):
             seen.append(statement)
 
-    event.listen(office.database.engine, "before_cursor_execute", note)
+    engines = {office.database.engine, office.database.reading_engine}
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
     yield seen
-    event.remove(office.database.engine, "before_cursor_execute", note)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 def _token(office: Office, person_id: object) -> str:
