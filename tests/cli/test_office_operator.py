@@ -20,6 +20,10 @@ from kiban.office.season.play import fill
 from kiban.office.settings import Settings
 
 
+# Each command is a process of its own, a second and more.
+pytestmark = pytest.mark.slow
+
+
 class _Enough(Exception):
     pass
 
