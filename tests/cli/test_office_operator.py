@@ -19,7 +19,6 @@ from kiban.office.season.clock import jst
 from kiban.office.season.play import fill
 from kiban.office.settings import Settings
 
-
 # Each command is a process of its own, a second and more.
 pytestmark = pytest.mark.slow
 
