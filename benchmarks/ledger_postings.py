@@ -4,8 +4,8 @@ Each writer is a process that charges jobs to its own grant: GPU-seconds, yen an
 the one hash chain, with a check that the grant can pay; ten jobs per transaction, as a reading of the scheduler posts
 them. `one_job` is the same with a transaction for every job. The server is a real PostgreSQL with fsync and synchronous
 commit. The peer is what one could reach at most: the same rows by the same number of writers with psycopg alone, no
-chain, no checks, no order. The ratio is ours to that ceiling; the bar is 1,500 postings per second. Afterwards the whole
-ledger is verified and its sums are held against what the writers asked for.
+chain, no checks, no order. The ratio is ours to that ceiling; the bar is 1,500 postings per second. Afterwards the
+whole ledger is verified and its sums are held against what the writers asked for.
 """
 
 from __future__ import annotations
