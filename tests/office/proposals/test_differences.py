@@ -43,8 +43,10 @@ def test_an_entry_added_in_front_changes_nothing_else() -> None:
     assert (whole, clashes) == ({"tiers": [one | {"gpus": 9}, two]}, [])
 
 
-def test_true_and_one_differ() -> None:
+def test_values_that_python_takes_for_the_same_differ() -> None:
     assert differences({"x": True}, {"x": 1})
+    assert differences({"x": []}, {"x": {}})
+    assert merged({"x": []}, {"x": {"a": 1}}, {"x": {"b": 1}})[1]
 
 
 def test_blacking_out_names_in_every_width_and_spacing() -> None:

@@ -33,7 +33,7 @@ def _compare(before: Any, after: Any, path: str, found: list[Change]) -> None:
     if before is not _ABSENT and after is not _ABSENT and _same(before, after):
         return
     one, other = _fields(before), _fields(after)
-    if one is not None and other is not None:
+    if type(before) is type(after) and one is not None and other is not None:
         for key in dict.fromkeys((*one, *other)):
             where = f"{path}.{key}" if path else str(key)
             _compare(one.get(key, _ABSENT), other.get(key, _ABSENT), where, found)
@@ -49,8 +49,8 @@ def _merge(base: Any, current: Any, own: Any, path: str, clashes: list[Change]) 
     if _same(current, base):
         return own
     sides = [_fields(each) if each is not _ABSENT else {} for each in (base, current, own)]
-    kinds = {type(each) for each in (current, own)}
-    if any(side is None for side in sides) or len(kinds) > 1 or _ABSENT in (current, own):
+    kinds = {type(each) for each in (base, current, own) if each is not _ABSENT}
+    if any(side is None for side in sides) or len(kinds) > 1 or current is _ABSENT or own is _ABSENT:
         clashes.append(Change(path=path, before=_shown(current), after=_shown(own)))
         return current
     old, theirs, mine = (side or {} for side in sides)
