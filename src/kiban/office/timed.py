@@ -24,6 +24,7 @@ from kiban.office.idempotency.service import forget_old
 from kiban.office.members.housekeeping import sweep
 from kiban.office.notices.delivery import deliver_waiting
 from kiban.office.office import Office
+from kiban.office.proposals.attachments import collect_garbage
 from kiban.office.usage.reconciliation import reconcile
 from kiban.office.usage.service import sync
 from kiban.office.work import Work
@@ -65,6 +66,7 @@ TASKS = (
     TimedTask("close ended grants", HOUR, _in_work(close_ended)),
     TimedTask("forget idempotency keys", HOUR, _in_work(forget_old)),
     TimedTask("forget old sign-ins", HOUR, _in_work(sweep)),
+    TimedTask("remove files of no proposal", 24 * HOUR, _in_work(collect_garbage)),
     TimedTask("compare records", 24 * HOUR, reconcile),
 )
 

@@ -23,12 +23,11 @@ def demo(scale: int, force: bool, as_json: bool) -> None:
     """
     import logging
 
-    import structlog
-
     from kiban.office.season.play import fill
     from kiban.office.settings import Settings
+    from kiban.portal import logs
 
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logs.configure(logging.ERROR)
     seen: list[str] = []
 
     def tell(at: datetime) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
-from importlib.util import find_spec
 
 import anyio.to_thread
 from fastapi import FastAPI
 from sqlalchemy import event
 
 import kiban
+from kiban.office.members import policy as members
 from kiban.office.members.sessions import cookie_name
 from kiban.office.office import Office
 from kiban.portal.api import health, openapi, problems
@@ -20,21 +20,7 @@ from kiban.portal.api.recent import Recents
 from kiban.portal.api.routing import add_routes
 
 PREFIX = "/api/v1"
-MODULES = (
-    "auth",
-    "members",
-    "supply",
-    "calls",
-    "proposals",
-    "reviews",
-    "awards",
-    "ledger",
-    "grants",
-    "usage",
-    "reports",
-    "notices",
-    "audit",
-)
+MODULES = ("auth", *members.MODULES)
 # More threads would only wait for one another: for Python's lock, and on SQLite for the file's.
 THREADS = 8
 # PostgreSQL gives up a statement, or waiting for a lock, rather than hold the threads; the caller is told to try again.
@@ -74,8 +60,7 @@ def create_app(
     app.state.office = office
     app.state.recents = Recents(office.database, office.clock)
     for module in MODULES:
-        if find_spec(f"kiban.portal.api.{module}") is not None:
-            add_routes(app.router, import_module(f"kiban.portal.api.{module}").router, PREFIX)
+        add_routes(app.router, import_module(f"kiban.portal.api.{module}").router, PREFIX)
     health.install(app)
     openapi.install(app, cookie_name(office.settings))
     problems.install(app)
