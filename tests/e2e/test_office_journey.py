@@ -184,7 +184,7 @@ def test_from_an_empty_database_to_the_report(programme: Programme, real: RealSl
         path = f"/api/v1/reviews/assignments/{mine['id']}/review"
         text = "計画は具体的で、必要な計算量も妥当である。公開の範囲も明確である。" * 4
         scores = {"performance": 4, "openness": 5}
-        review = {"version": 0, "scores": scores, "confidence": 4, "text_to_applicant": text}
+        review = {"version": 0, "submission": 1, "scores": scores, "confidence": 4, "text_to_applicant": text}
         saved = done(reviewer.put(path, json=review))
         done(reviewer.post(f"{path}/submit", json={"version": saved["version"]}))
 
