@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 import pytest
+import trustme
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from kiban.office.notices.service import Message, notify
 from kiban.office.office import Office
@@ -102,6 +105,40 @@ def mailbox() -> Iterator[Mailbox]:
     controller.start()
     box.url = f"smtp://127.0.0.1:{controller.bound_port}"
     yield box
+    controller.stop()
+
+
+@dataclass
+class SecureMailServer:
+    """Takes mail by STARTTLS alone, from who gives the password; `trust` knows its certificate."""
+
+    box: Mailbox
+    port: int
+    trust: ssl.SSLContext
+
+
+@pytest.fixture
+def secure_mail_server() -> Iterator[SecureMailServer]:
+    authority, trust = trustme.CA(), ssl.create_default_context()
+    own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(own)
+    authority.configure_trust(trust)
+
+    def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword) -> AuthResult:
+        return AuthResult(success=(data.login, data.password) == (b"office", b"a secret"))
+
+    box = Mailbox()
+    controller = AnyPort(
+        box,
+        hostname="127.0.0.1",
+        port=0,
+        tls_context=own,
+        require_starttls=True,
+        auth_required=True,
+        authenticator=authenticate,
+    )
+    controller.start()
+    yield SecureMailServer(box, controller.bound_port, trust)
     controller.stop()
 
 

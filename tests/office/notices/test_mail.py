@@ -8,7 +8,7 @@ import pytest
 from kiban.kit.errors import BadInput
 from kiban.office.notices.mail import Mail, NotSent, SmtpMailer, SmtpServer, compose
 
-from .conftest import Mailbox
+from .conftest import Mailbox, SecureMailServer
 
 
 def mail(**given: str) -> Mail:
@@ -56,6 +56,20 @@ def test_nothing_is_sent_without_the_tls_that_was_asked_for(mailbox: Mailbox) ->
     with pytest.raises(NotSent):
         SmtpMailer(SmtpServer(plain.host, plain.port, "", "", "starttls"), "office@example.jp").send(mail())
     assert mailbox.mails == []
+
+
+def test_mail_goes_by_starttls_to_a_server_that_proves_who_it_is(secure_mail_server: SecureMailServer) -> None:
+    server = SmtpServer("127.0.0.1", secure_mail_server.port, "office", "a secret", "starttls")
+    with pytest.raises(NotSent, match="certificate"):
+        SmtpMailer(server, "office@example.jp").send(mail())
+    wrong = SmtpServer(server.host, server.port, "office", "another", "starttls")
+    with pytest.raises(NotSent):
+        SmtpMailer(wrong, "office@example.jp", tls=secure_mail_server.trust).send(mail())
+    assert secure_mail_server.box.mails == []
+    with SmtpMailer(server, "office@example.jp", tls=secure_mail_server.trust) as mailer:
+        mailer.send(mail())
+        mailer.send(mail(subject="二通目"))
+    assert [found["Subject"] for found in secure_mail_server.box.mails] == ["件名", "二通目"]
 
 
 @pytest.mark.parametrize(
