@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Session, aliased, sessionmaker
 
 from kiban.kit.errors import BadInput
 
@@ -26,6 +26,8 @@ RECYCLE_SECONDS = 1800
 
 # libpq's: to connect, and (milliseconds) until what was sent must have arrived at a server that may be gone.
 _PATIENCE = {"connect_timeout": 10, "tcp_user_timeout": 35_000}
+
+Entity = TypeVar("Entity", bound="Base")
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
@@ -104,6 +106,18 @@ def commit_in_order(session: Session) -> None:
         session.info[QUEUED] = True
 
 
+def shared_alias(entity: type[Entity]) -> type[Entity]:
+    """An alias of a mapped class that threads may share, such as one at a module's top level.
+
+    SQLAlchemy finds an alias's columns when they are first asked for, and two threads that ask at once can be given the
+    class's own columns, for good: a rule on who sees what would then ask about everybody. Here all are asked for now.
+    """
+    alias = aliased(entity)
+    for attribute in sa.inspect(entity).column_attrs:
+        getattr(alias, attribute.key).expression  # noqa: B018
+    return alias
+
+
 class Database:
     """A connection pool and the transactions on it."""
 
@@ -152,7 +166,9 @@ class Database:
                 session.commit()
                 if session.info.get(QUEUED):
                     # On the log's way to the disk other writers' commits keep company; see `commit_in_order`.
-                    session.execute(sa.text("SELECT pg_logical_emit_message(true, 'kiban', '')"))
+                    # It says of itself that it changed no table (`changes`).
+                    note = "INSERT INTO changed_tables VALUES (pg_current_xact_id()::text::bigint, '')"
+                    session.execute(sa.text(note))
                     session.commit()
 
     @contextmanager
@@ -185,16 +201,20 @@ class Database:
                     self.url.database, timeout=SQLITE_WAIT_SECONDS, check_same_thread=False
                 )
             return str(self._watching.execute("PRAGMA data_version").fetchone()[0])
+        return str(self.read_row("SELECT pg_current_snapshot()::text")[0])
+
+    def read_row(self, statement: str) -> sa.Row[Any]:
+        """The one row of a short statement that reads (PostgreSQL), tried again where the connection was gone."""
         try:
-            return self._snapshot()
+            return self._read_row(statement)
         except sa.exc.DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-        return self._snapshot()
+        return self._read_row(statement)
 
-    def _snapshot(self) -> str:
+    def _read_row(self, statement: str) -> sa.Row[Any]:
         with self.reading_engine.connect() as connection:
-            return str(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
+            return connection.exec_driver_sql(statement).one()
 
     def dispose(self) -> None:
         if self._watching is not None:

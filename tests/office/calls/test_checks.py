@@ -95,6 +95,11 @@ def test_a_condition_on_no_field(office: Office, operator: Actor, pool: Pool, pa
     [
         ({"rubric": [CRITERION]}, "rubric.0.anchors"),
         ({"constraints": {"per_organisation_yen": 20_000_001}}, "constraints.per_organisation_yen"),
+        ({"cut_off": "count", "cut_off_count": 9}, "constraints.most_proposals_per_organisation"),
+        (
+            {"cut_off": "count", "cut_off_count": 9, "constraints": {"most_proposals_per_organisation": 9}},
+            "constraints.most_proposals_per_organisation",
+        ),
         ({"budget_yen": 8 * 8_760 * 400 + 1}, "budget_yen"),
     ],
 )

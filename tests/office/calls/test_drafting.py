@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given as given_by
+from hypothesis import strategies as st
 
 from kiban.kit.errors import BadInput
 from kiban.office.audit.models import AuditEvent
+from kiban.office.awards.decisions import grant_code
 from kiban.office.calls import service
 from kiban.office.calls.drafting import create_call, read_call, update_call
+from kiban.office.calls.models import Call
 from kiban.office.calls.schemas import CallRevision
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.office import Office
@@ -21,6 +25,8 @@ from kiban.office.work import Actor, Role
 
 from ..conftest import Rows
 from .conftest import call_in, draft, published
+
+CODE = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,19}", re.ASCII)
 
 FILE = """\
 code: 2026-7
@@ -66,19 +72,45 @@ def test_a_code_belongs_to_one_call(office: Office, operator: Actor, pool: Pool)
         update_call(work, other.id, call_in(pool), other.version)
 
 
+@given_by(st.from_regex(CODE, fullmatch=True), st.none() | st.from_regex(CODE, fullmatch=True), st.integers(1, 99_999))
+def test_codes_that_differ_give_accounts_that_differ(first: str, other: str | None, number: int) -> None:
+    second = first.swapcase() if other is None else other
+    accounts = [grant_code(Call(code=code), f"{code}-{number:04d}") for code in (first, second)]
+    same = Call(code=first).account_code == Call(code=second).account_code
+    assert (accounts[0] == accounts[1]) is same
+    assert all(re.fullmatch(r"[a-z0-9-]{1,31}", account) for account in accounts)
+
+
+def test_codes_that_differ_in_capitals_alone_are_one(office: Office, rows: Rows, operator: Actor, pool: Pool) -> None:
+    draft(office, operator, pool, code="A-1")
+    other = draft(office, operator, pool, code="B-1")
+    with office.work(operator) as work, pytest.raises(Conflict, match=r"another call has the code 'A-1' \(capital"):
+        create_call(work, call_in(pool, code="a-1"))
+    with office.work(operator) as work, pytest.raises(Conflict, match="'A-1'"):
+        update_call(work, other.id, call_in(pool, code="a-1"), other.version)
+    with office.work(operator) as work:
+        assert update_call(work, other.id, call_in(pool, code="b-1"), other.version).account_code == "b-1"
+    with office.work(operator, read_only=True) as work:
+        assert service.get_call_by_code(work, "a-1").code == "A-1"
+    with pytest.raises(sa.exc.IntegrityError):  # the database, whoever writes to it
+        rows.call(pool, code="a-1")
+    with pytest.raises(sa.exc.IntegrityError), office.work() as work:
+        work.session.execute(sa.update(Call).where(Call.id == other.id).values(code="C-1"))
+
+
 def test_the_same_code_at_the_same_time(office: Office, operator: Actor, pool: Pool) -> None:
     start, results = threading.Barrier(4), []
 
-    def create() -> None:
+    def create(code: str) -> None:
         start.wait()
         try:
             with office.work(operator) as work:
-                create_call(work, call_in(pool))
+                create_call(work, call_in(pool, code=code))
             results.append("created")
         except Conflict:
             results.append("refused")
 
-    threads = [threading.Thread(target=create) for _ in range(4)]
+    threads = [threading.Thread(target=create, args=(code,)) for code in ("A-1", "a-1", "A-1", "a-1")]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -135,79 +135,6 @@ def test_those_who_write_proposals_are_told_of_an_amendment(
     }
 
 
-def test_a_submission_at_the_close_is_late(
-    office: Office, rows: Rows, operator: Actor, pool: Pool, clock: TestClock
-) -> None:
-    call, applicant = published(office, operator, pool), rows.actor(Role.APPLICANT)
-
-    def submit() -> int:
-        with office.work(applicant) as work:
-            return lifecycle.take_place(work, call.id)[1]
-
-    with pytest.raises(Conflict, match="Thu 2 Apr 2026, 09:00 JST"):
-        submit()
-    clock.now = call.closes_at - timedelta(microseconds=1)
-    assert [submit(), submit()] == [1, 2]
-    clock.now = call.closes_at
-    with pytest.raises(Conflict):
-        submit()
-    with office.work() as work:
-        assert service.get_call(work, call.id).receipts == 2
-
-
-def test_two_at_the_last_place_of_a_count_cut_off(office: Office, rows: Rows, operator: Actor, pool: Pool) -> None:
-    """However the threads run, as many get in as there are places, each under its own number."""
-    call = published(office, operator, pool, opens_at=START, cut_off="count", cut_off_count=3)
-    applicants = [rows.actor(Role.APPLICANT) for _ in range(8)]
-    start = threading.Barrier(len(applicants))
-    numbers: list[int | None] = []
-
-    def submit(actor: Actor) -> None:
-        start.wait()
-        try:
-            with office.work(actor) as work:
-                service.get_call(work, call.id)  # read before the lock, as a form does: must not be what is decided on
-                numbers.append(lifecycle.take_place(work, call.id)[1])
-        except Conflict:
-            numbers.append(None)
-
-    threads = [threading.Thread(target=submit, args=(actor,)) for actor in applicants]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(number for number in numbers if number) == [1, 2, 3]
-    assert numbers.count(None) == 5
-    with office.work() as work:
-        closed = service.get_call(work, call.id)
-        assert (closed.status, closed.receipts, closed.closed_at) == (CallStatus.REVIEWING, 3, START)
-    assert [event["by"] for event in _events(office, "calls.closed")] == ["count"]
-
-
-def test_a_submission_races_the_timed_close(office: Office, rows: Rows, operator: Actor, pool: Pool) -> None:
-    """Either the submission is counted before the close, or it is told that the call is closed: never both."""
-    call = published(office, operator, pool, opens_at=START)
-    applicant = rows.actor(Role.APPLICANT)
-    start, taken = threading.Barrier(2), []
-
-    def submit() -> None:
-        start.wait()
-        try:
-            with office.work(applicant) as work:
-                taken.append(lifecycle.take_place(work, call.id)[1])
-        except Conflict:
-            pass
-
-    thread = threading.Thread(target=submit)
-    thread.start()
-    start.wait()
-    with office.work(operator) as work:
-        lifecycle.close_call(work, call.id, "中止")
-    thread.join()
-    [event] = _events(office, "calls.closed")
-    assert event["receipts"] == len(taken)
-
-
 def test_due_calls_are_closed_once_at_their_date(office: Office, operator: Actor, pool: Pool, clock: TestClock) -> None:
     call = published(office, operator, pool)
     later = published(office, operator, pool, code="2026-2", closes_at=START + timedelta(days=40))
@@ -226,7 +153,8 @@ def test_due_calls_are_closed_once_at_their_date(office: Office, operator: Actor
 
 
 def test_a_full_call_is_due(office: Office, rows: Rows, pool: Pool) -> None:
-    call = rows.call(pool, cut_off="count", cut_off_count=2, receipts=2)
+    rows.call(pool, cut_off="count", cut_off_count=2, receipts=3, withdrawn=2)
+    call = rows.call(pool, cut_off="count", cut_off_count=2, receipts=3, withdrawn=1)
     with office.work() as work:
         assert [each.id for each in lifecycle.close_due(work)] == [call.id]
         assert call.closes_at > work.now == service.get_call(work, call.id).closed_at
@@ -244,7 +172,7 @@ def test_an_early_close_has_a_reason_and_is_final(
     clock.forward(days=2)
     with office.work(operator) as work:
         assert lifecycle.close_call(work, call.id, "予算の取り下げ").closed_at == clock.now
-    assert _events(office, "calls.closed") == [{"by": "early", "reason": "予算の取り下げ", "receipts": 0}]
+    assert _events(office, "calls.closed") == [{"by": "early", "reason": "予算の取り下げ", "proposals": 0}]
     with office.work(operator) as work, pytest.raises(Conflict, match="reviewing"):
         lifecycle.close_call(work, call.id, "もう一度")
     with pytest.raises(Conflict):
@@ -268,7 +196,7 @@ def test_decided_then_archived(office: Office, operator: Actor, pool: Pool, rows
 def test_what_nobody_answered_or_was_given_up_is_archived(
     office: Office, operator: Actor, pool: Pool, rows: Rows
 ) -> None:
-    unanswered = rows.call(pool, status=CallStatus.REVIEWING)
+    unanswered = rows.call(pool, status=CallStatus.REVIEWING, receipts=2, withdrawn=2)
     given_up = draft(office, operator, pool)
     for call in (unanswered, given_up):
         with office.work(operator) as work:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from kiban.office.calls.models import Call
 from kiban.office.members.models import Organisation
@@ -78,6 +79,20 @@ class Season:
         proposal_id = self.draft(**given)
         self.submit(proposal_id)
         return proposal_id
+
+    def withdraw(self, proposal_id: uuid.UUID, *, by: Actor | None = None) -> None:
+        with self.office.work(by or self.applicant) as work:
+            submission.withdraw(work, proposal_id, reason="見直し")
+
+    def counts(self) -> tuple[int, int]:
+        """Receipts given by the call, and places taken in it."""
+        with self.office.work(read_only=True) as work:
+            call = work.session.get_one(Call, self.call.id)
+            return call.receipts, call.places_taken
+
+    def change_call(self, **given: Any) -> None:
+        with self.office.work() as work:
+            work.session.execute(sa.update(Call).where(Call.id == self.call.id).values(**given))
 
     def assign(self, actor: Actor, proposal_id: uuid.UUID, **given: Any) -> None:
         values: dict[str, Any] = {

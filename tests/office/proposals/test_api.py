@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 
 from kiban.kit.errors import KibanError
+from kiban.office.calls.models import CallStatus
 from kiban.office.work import Actor, Role, Work
 from kiban.portal.api.dependencies import reading, writing
 from kiban.portal.api.proposals import router
@@ -73,6 +74,22 @@ def test_from_a_preview_to_a_receipt(season: Season, site: Site) -> None:
     hits = client.get("/proposals/search", params={"q": "診療"}).json()["items"]
     assert [hit["proposal"]["receipt"] for hit in hits] == [receipt["receipt"]]
     assert client.post(f"{at}/withdraw", json={"reason": "見直し"}).status_code == 204
+
+
+def test_ruled_out_ruled_in_and_taken_out(season: Season, site: Site) -> None:
+    at = f"/proposals/{season.submitted()}"
+    reason = {"reason": "要件を満たさない"}
+    site.actor = season.rows.actor(Role.OPERATOR)
+    refused = site.client.post(f"{at}/mark-ineligible", json=reason)
+    assert (refused.status_code, "not closed" in refused.json()["detail"]) == (409, True)
+    season.change_call(status=CallStatus.REVIEWING)
+    assert site.client.post(f"{at}/mark-ineligible", json={"reason": ""}).status_code == 422
+    for act, status in (("mark-ineligible", "ineligible"), ("mark-eligible", "submitted"), ("take-out", "withdrawn")):
+        done = site.client.post(f"{at}/{act}", json=reason)
+        assert (done.status_code, done.json()["status"]) == (200, status)
+    site.actor = season.applicant
+    assert site.client.get(at).json()["status_reason"] == "要件を満たさない"
+    assert site.client.post(f"{at}/take-out", json=reason).status_code == 403
 
 
 def test_files_by_the_route_and_those_of_others(season: Season, site: Site) -> None:

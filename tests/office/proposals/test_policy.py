@@ -26,7 +26,6 @@ READS: dict[str, Callable[[Work, uuid.UUID], Any]] = {
     "versions": lambda work, id: service.list_versions(work, id, PageRequest()),
     "version": lambda work, id: service.version_body(work, id, 1),
     "diff": lambda work, id: service.diff(work, id, 1, 1),
-    "submitted body": service.submitted_body,
     "receipt": submission.get_receipt,
     "attachments": attachments.list_attachments,
     "download": lambda work, id: attachments.download(work, id, uuid.UUID(int=0)),

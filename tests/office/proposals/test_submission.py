@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from kiban.office.audit.models import AuditEvent
+from kiban.office.calls import lifecycle
 from kiban.office.calls.models import Call, CallStatus, CutOff
 from kiban.office.calls.schemas import FOREIGN_MODEL_REASON
 from kiban.office.errors import Conflict
@@ -24,6 +26,13 @@ from .conftest import Season
 def receipt(season: Season, proposal_id: uuid.UUID, *, version: int = 1) -> Any:
     with season.office.work(season.applicant) as work:
         return submission.submit(work, proposal_id, version=version)
+
+
+def run_all(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_a_receipt_says_what_was_received(season: Season) -> None:
@@ -82,10 +91,7 @@ def test_double_submission_by_threads_gives_one_receipt(season: Season) -> None:
         found.append(receipt(season, proposal_id).receipt)
 
     threads = [threading.Thread(target=attempt) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_all(threads)
     assert found == [f"{season.call.code}-0001"] * 6
     with season.office.work(read_only=True) as work:
         assert len(work.session.scalars(sa.select(Submission)).all()) == 1
@@ -110,10 +116,7 @@ def test_at_the_last_second_everybody_is_in_or_out_and_receipts_have_no_gap(seas
             refused.append(proposal_id)
 
     threads = [threading.Thread(target=attempt, args=each) for each in enumerate(ids)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_all(threads)
     assert len(numbers) + len(refused) == len(ids)
     assert ids[4] in refused
     assert sorted(numbers) == [f"{season.call.code}-{n:04d}" for n in range(1, len(numbers) + 1)]
@@ -132,16 +135,165 @@ def test_a_call_closed_meanwhile_takes_nothing(season: Season) -> None:
         season.submit(proposal_id)
 
 
+def test_a_call_that_has_not_opened_says_when_it_does(season: Season) -> None:
+    proposal_id = season.draft()
+    season.change_call(opens_at=season.office.clock() + timedelta(hours=1))
+    with pytest.raises(Conflict, match=r"not open .*from Wed 1 Apr 2026, 10:00 JST until before Fri 1 May 2026, 09:00"):
+        season.submit(proposal_id)
+
+
+def test_a_submission_races_the_close(season: Season) -> None:
+    """Either the submission is counted before the close, or it is told that the call is closed: never both."""
+    proposal_id, operator = season.draft(), season.rows.actor(Role.OPERATOR)
+    start, taken = threading.Barrier(2), list[str]()
+
+    def attempt() -> None:
+        start.wait()
+        try:
+            taken.append(season.submit(proposal_id))
+        except Conflict:
+            pass
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    start.wait()
+    with season.office.work(operator) as work:
+        lifecycle.close_call(work, season.call.id, "中止")
+    thread.join()
+    with season.office.work(read_only=True) as work:
+        [event] = work.session.scalars(sa.select(AuditEvent).where(AuditEvent.action == "calls.closed"))
+        assert event.details["proposals"] == len(taken)
+
+
 def test_the_last_place_is_given_once_and_its_holder_may_still_correct(season: Season) -> None:
-    with season.office.work() as work:
-        work.session.execute(sa.update(Call).values(cut_off=CutOff.COUNT, cut_off_count=1))
+    season.change_call(cut_off=CutOff.COUNT, cut_off_count=1)
     first, second = season.draft(), season.draft()
     season.submit(first)
-    with pytest.raises(Conflict, match="not open"):
+    with pytest.raises(Conflict, match="no place is left: the call takes 1"):
         season.submit(second)
     with season.office.work(season.applicant) as work:
         drafts.save(work, first, season.body(title="訂正"), expected_version=1)
     assert season.submit(first, version=2) == f"{season.call.code}-0001"
+    assert season.counts() == (1, 1)
+
+
+def test_at_the_last_places_as_many_get_in_as_there_are(season: Season) -> None:
+    """However the threads run; each under its own number, and the timed job closes the call once."""
+    season.change_call(cut_off=CutOff.COUNT, cut_off_count=3)
+    ids = [season.draft() for _ in range(8)]
+    start, numbers = threading.Barrier(len(ids)), list[str | None]()
+
+    def attempt(proposal_id: uuid.UUID) -> None:
+        start.wait()
+        try:
+            numbers.append(season.submit(proposal_id))
+        except Conflict:
+            numbers.append(None)
+
+    run_all([threading.Thread(target=attempt, args=(each,)) for each in ids])
+    assert sorted(each for each in numbers if each) == [f"{season.call.code}-{n:04d}" for n in (1, 2, 3)]
+    assert numbers.count(None) == 5
+    with season.office.work() as work:
+        assert [call.id for call in lifecycle.close_due(work)] == [season.call.id]
+        assert lifecycle.close_due(work) == []
+
+
+def test_a_withdrawn_proposal_holds_no_place_and_its_number_is_never_given_again(season: Season) -> None:
+    season.change_call(cut_off=CutOff.COUNT, cut_off_count=2)
+    first, second, third = season.submitted(), season.submitted(), season.draft()
+    for _ in range(2):
+        season.withdraw(first)  # the second time nothing happens
+    assert season.counts() == (2, 1)
+    assert season.submit(third) == f"{season.call.code}-0003"
+    assert season.counts() == (3, 2)
+    with pytest.raises(Conflict, match="no place"):
+        season.submit(first)
+    season.withdraw(second)
+    assert season.submit(first) == f"{season.call.code}-0001"
+    assert season.counts() == (3, 2)
+
+
+def test_whoever_fills_a_call_and_withdraws_keeps_nobody_out(season: Season) -> None:
+    season.change_call(cut_off=CutOff.COUNT, cut_off_count=3)
+    for proposal_id in [season.submitted() for _ in range(3)]:
+        season.withdraw(proposal_id)
+    with season.office.work() as work:
+        assert lifecycle.close_due(work) == []
+    other = season.rows.actor(Role.APPLICANT, organisation=season.rows.organisation())
+    assert season.submit(season.draft(by=other), by=other) == f"{season.call.code}-0004"
+
+
+def test_what_a_count_has_closed_a_withdrawal_does_not_open(season: Season) -> None:
+    season.change_call(cut_off=CutOff.COUNT, cut_off_count=1)
+    proposal_id, waiting = season.submitted(), season.draft()
+    with season.office.work() as work:
+        lifecycle.close_due(work)
+    with pytest.raises(Conflict, match="ask the programme"):
+        season.withdraw(proposal_id)
+    with pytest.raises(Conflict, match="not open"):
+        season.submit(waiting)
+    assert season.counts() == (1, 1)
+
+
+def test_one_frees_the_last_place_while_others_want_it(season: Season) -> None:
+    """The count is that of the proposals that stand, however withdrawals and submissions cross."""
+    season.change_call(cut_off=CutOff.COUNT, cut_off_count=2)
+    held, wanting = [season.submitted() for _ in range(2)], [season.draft() for _ in range(4)]
+    start, taken = threading.Barrier(6), list[str]()
+
+    def leave(proposal_id: uuid.UUID) -> None:
+        start.wait()
+        season.withdraw(proposal_id)
+
+    def come(proposal_id: uuid.UUID) -> None:
+        start.wait()
+        try:
+            taken.append(season.submit(proposal_id))
+        except Conflict:
+            pass
+
+    leaving = [threading.Thread(target=leave, args=(each,)) for each in held]
+    run_all(leaving + [threading.Thread(target=come, args=(each,)) for each in wanting])
+    assert len(taken) <= 2
+    assert season.counts() == (2 + len(taken), len(taken))
+    with season.office.work(read_only=True) as work:
+        standing = sa.select(sa.func.count()).where(Proposal.status == ProposalStatus.SUBMITTED)
+        assert work.session.scalar(standing) == len(taken)
+
+
+def test_an_organisation_has_no_more_proposals_than_the_call_lets_it(season: Season) -> None:
+    season.change_call(constraints={"most_proposals_per_organisation": 2})
+    first, second, third = (season.draft() for _ in range(3))
+    season.submit(first)
+    season.submit(second)
+    with pytest.raises(Conflict, match=r"has 2 in this call already.*withdraw another"):
+        season.submit(third)
+    with season.office.work(season.applicant) as work:  # a correction is no further proposal
+        drafts.save(work, first, season.body(title="訂正"), expected_version=1)
+    season.submit(first, version=2)
+    other = season.rows.actor(Role.APPLICANT, organisation=season.rows.organisation())
+    season.submit(season.draft(by=other), by=other)
+    season.withdraw(second)
+    season.submit(third)
+    with pytest.raises(Conflict, match="already"):
+        season.submit(second)
+    assert season.counts() == (4, 3)
+
+
+def test_the_organisation_s_last_place_is_given_once(season: Season) -> None:
+    season.change_call(constraints={"most_proposals_per_organisation": 1})
+    ids = [season.draft() for _ in range(5)]
+    start, taken = threading.Barrier(len(ids)), list[str]()
+
+    def attempt(proposal_id: uuid.UUID) -> None:
+        start.wait()
+        try:
+            taken.append(season.submit(proposal_id))
+        except Conflict:
+            pass
+
+    run_all([threading.Thread(target=attempt, args=(each,)) for each in ids])
+    assert taken == [f"{season.call.code}-0001"]
 
 
 def test_another_version_than_the_one_shown_is_not_handed_in(season: Season) -> None:

@@ -136,6 +136,19 @@ def test_answers_are_the_organisations_own(office: Office, rows: Rows, opened: S
     assert seen(office, mine, opened) == [("H100", 1)]
 
 
+def test_an_organisation_s_applicants_speak_for_it(office: Office, rows: Rows, operator: Actor, opened: Survey) -> None:
+    organisation = rows.organisation()
+    answer(office, rows.actor(Role.APPLICANT, organisation=organisation), opened)
+    for roles in ((), (Role.REVIEWER,), (Role.PANEL, Role.OBSERVER)):
+        colleague = rows.actor(*roles, organisation=organisation)
+        with pytest.raises(Forbidden, match="applicant"):
+            answer(office, colleague, opened, gpus=1)
+        with office.work(colleague) as work, pytest.raises(Forbidden, match="applicant"):
+            demand.withdraw_answer(work, opened.id, "H100")
+        assert seen(office, colleague, opened) == []
+    assert seen(office, operator, opened) == [("H100", 64)]
+
+
 def test_what_an_answer_needs(office: Office, rows: Rows, opened: Survey, provider: Provider) -> None:
     with pytest.raises(Forbidden, match="organisations"):
         answer(office, rows.actor(Role.APPLICANT), opened)

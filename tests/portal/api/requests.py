@@ -54,6 +54,9 @@ CASES = {
     "/proposals/{proposal_id}/versions/{number}": ("a_draft", "a_sub", "a_rejected"),
     "/proposals/{proposal_id}/receipt": ("a_sub",),
     "/proposals/{proposal_id}/withdraw": ("a_sub",),
+    "/proposals/{proposal_id}/mark-ineligible": ("a_sub",),
+    "/proposals/{proposal_id}/mark-eligible": ("a_sub",),
+    "/proposals/{proposal_id}/take-out": ("a_sub",),
     "/reviews/proposals/{proposal_id}": ("a_sub", "a_rejected"),
     "/reviews/proposals/{proposal_id}/feedback": ("a_sub", "a_rejected"),
     "/reviews/proposals/{proposal_id}/discussion": ("a_sub",),
@@ -124,7 +127,7 @@ def _bodies(world: World) -> dict[str, Any]:
     answer = {"accelerator": "H100", "gpus": 4, "start_month": "2026-09", "months": 3, "can_procure_itself": True}
     person = {"email": "another@example.jp", "name": "別人"}
     options = {"track": "panel", "partial": True}
-    review = {"version": 1, "scores": {"performance": 4, "openness": 3}, "confidence": 3}
+    review = {"version": 1, "submission": 1, "scores": {"performance": 4, "openness": 3}, "confidence": 3}
     review |= {"text_to_applicant": REVIEW_TEXT}
     job = {"job_key": "j1", "grant": ids["grant_code"], "gpus": 8, "started_at": "2026-07-01T00:00:00Z"}
     release = {"name": "m", "licence": "MIT", "released_on": "2026-04-01"}
@@ -180,6 +183,9 @@ def _bodies(world: World) -> dict[str, Any]:
         f"{own}/restore": {"number": 1, "expected_version": 1},
         f"{own}/submit": {"version": 1},
         f"{own}/withdraw": REASON,
+        f"{own}/mark-ineligible": REASON,
+        f"{own}/mark-eligible": REASON,
+        f"{own}/take-out": REASON,
         "POST /reviews/conflicts": {"proposal_id": ids["a_sub"], **REASON},
         "POST /reviews/conflicts/{conflict_id}/lift": REASON,
         "POST /reviews/relations": {"csv": relations},
@@ -189,6 +195,7 @@ def _bodies(world: World) -> dict[str, Any]:
         "POST /reviews/assignments/{assignment_id}/remove": REASON,
         "PUT /reviews/assignments/{assignment_id}/review": review,
         "POST /reviews/assignments/{assignment_id}/review/submit": {"version": 1},
+        "POST /reviews/assignments/{assignment_id}/review/confirm": {"submission": 1},
         "POST /reviews/{review_id}/reopen": REASON,
         "POST /reviews/proposals/{proposal_id}/discussion": {"text": "所見"},
         "PUT /reviews/calls/{call_id}/discussion": {"track": "panel", "is_open": True},

@@ -22,9 +22,11 @@ COMMANDS = {
     "demo": ("kiban.cli.office.demo", "Fill an empty database with a fictional season."),
     "members": ("kiban.cli.office.members", "Invite people, give and take roles, make tokens."),
     "calls": ("kiban.cli.office.calls", "Write, check, publish, amend and close calls."),
+    "proposals": ("kiban.cli.office.proposals", "List proposals; rule out the ineligible, take out the withdrawn."),
     "grants": ("kiban.cli.office.grants", "Show, freeze, thaw and close grants; bring the cluster up to date."),
     "usage": ("kiban.cli.office.usage", "Read what ran into the ledger; explain differences."),
     "ledger": ("kiban.cli.office.ledger", "Verify, read and export the ledger."),
+    "audit": ("kiban.cli.office.audit", "Verify the record of privileged acts."),
 }
 
 

@@ -36,6 +36,8 @@ def _summary(row: Call) -> dict[str, Any]:
         "opens_at": row.opens_at.isoformat(),
         "closes_at": row.closes_at.isoformat(),
         "receipts": row.receipts,
+        "withdrawn": row.withdrawn,
+        "proposals": row.places_taken,
     }
 
 
@@ -52,7 +54,7 @@ def list_(status: str | None, limit: int, as_json: bool) -> None:
         wanted = CallStatus(status) if status else None
         rows = [_summary(row) for row in gather(lambda page: service.list_calls(work, page, wanted), limit)]
     columns = {"code": "code", "status": "status", "title_ja": "title", "budget_yen": "yen", "closes_at": "closes",
-               "receipts": "submitted"}  # fmt: skip
+               "proposals": "submitted"}  # fmt: skip
     print_table(as_json, "calls", columns, rows)
 
 
@@ -62,19 +64,25 @@ def list_(status: str | None, limit: int, as_json: bool) -> None:
 def show(call: str, as_json: bool) -> None:
     """Show CALL (code or id)."""
     from kiban.office.calls import service
+    from kiban.office.calls.times import left_en, left_ja
 
     with opened() as office, office.work(read_only=True) as work:
         out = service.show_call(work, find_call(work, call))
+    left = f"  {left_ja(out.seconds_left)} / {left_en(out.seconds_left)}" if out.seconds_left is not None else ""
+    places = "" if out.cut_off_count is None else f" of {out.cut_off_count:,} places"
+    most = out.constraints.most_proposals_per_organisation
     lines = [
         f"{out.code}  {out.title_ja} / {out.title_en}",
-        f"status      {out.status}",
+        f"status      {out.status}{left}",
         f"open        {out.opens_at_ja} - {out.closes_at_ja}",
         f"budget      {out.budget_yen:,} yen",
         f"awards      {out.months} months from {out.first_month}",
         f"pools       {', '.join(f'{offer.name} {offer.gpus}' for offer in out.pools)}",
         f"tracks      {', '.join(track.key for track in out.tracks)}",
-        f"submitted   {out.proposals_submitted}",
+        f"submitted   {out.proposals_submitted}{places}",
     ]
+    if most is not None:
+        lines.append(f"limit       {most:,} proposals per organisation")
     print_result(as_json, out.model_dump(mode="json"), *lines)
 
 
@@ -130,7 +138,7 @@ def close(call: str, reason: str, as_json: bool) -> None:
     with opened() as office, office.work() as work:
         row = lifecycle.close_call(work, find_call(work, call).id, reason)
         value = _summary(row)
-    print_result(as_json, value, f"{row.code} is closed with {row.receipts:,} proposals")
+    print_result(as_json, value, f"{row.code} is closed with {row.places_taken:,} proposals")
 
 
 @calls.command()

@@ -93,6 +93,9 @@ def _constraints(call: Call, constraints: Constraints) -> Iterator[Problem]:
         upper = {share.value: 1.0 if share.at_most is None else share.at_most for share in shares}
         if closed.get(by) and closed[by] <= set(upper) and sum(upper.values()) < 1 - ROUNDING:
             yield _error("constraints.shares", f"the greatest shares of {of} by {by} add up to less than the whole")
+    most = constraints.most_proposals_per_organisation
+    if call.cut_off_count is not None and (most is None or most >= call.cut_off_count):
+        yield _warning("constraints.most_proposals_per_organisation", "one organisation could take every place")
     if constraints.per_organisation_yen is not None and constraints.per_organisation_yen > call.budget_yen:
         yield _warning("constraints.per_organisation_yen", "above the whole budget: it limits nothing")
 

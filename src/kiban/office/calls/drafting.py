@@ -23,7 +23,7 @@ def create_call(work: Work, given: CallIn) -> Call:
     Raises:
         NotFound: a pool that does not exist.
         Invalid: a pool twice.
-        Conflict: another call has this code.
+        Conflict: another call has this code, in capital or small letters.
     """
     work.require(Role.OPERATOR)
     offered = _offered(work, given)
@@ -33,6 +33,7 @@ def create_call(work: Work, given: CallIn) -> Call:
         status=CallStatus.DRAFT,
         version=1,
         receipts=0,
+        withdrawn=0,
         created_by=work.actor.person_id,
         created_at=work.now,
         published_at=None,
@@ -112,5 +113,7 @@ def _offered(work: Work, given: CallIn) -> dict[uuid.UUID, int]:
 
 
 def _check_code(work: Work, code: str, but: uuid.UUID | None = None) -> None:
-    if repository.code_is_taken(work.session, code, but):
-        raise Conflict(f"another call has the code {code!r}", where="code")
+    taken = repository.same_account_code(work.session, code, but)
+    if taken is not None:
+        hint = "capital and small letters are the same in the names of accounts on a cluster" if taken != code else ""
+        raise Conflict(f"another call has the code {taken!r}", where="code", hint=hint)

@@ -1,4 +1,4 @@
-"""From draft to archive: publishing, amending, taking proposals in, closing.
+"""From draft to archive: publishing, amending, closing. Proposals are taken in by `proposals.submission`.
 
 A closed call does not open again. Those who kept the date would compete with those who did not, and after closing
 proposals may have been read. More time is given before the end, by an amendment; afterwards it takes a new call.
@@ -15,10 +15,11 @@ from kiban.office.calls import checks, repository
 from kiban.office.calls.funding import fund
 from kiban.office.calls.models import Call, CallStatus
 from kiban.office.calls.schemas import Amendment, Problem
-from kiban.office.calls.service import is_open, lock_call, offered_pools
+from kiban.office.calls.service import lock_call, offered_pools
 from kiban.office.calls.times import jst_en, jst_ja
 from kiban.office.errors import Conflict, Invalid
 from kiban.office.notices.service import Message, notify
+from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.supply import service as supply
 from kiban.office.work import Role, Work
 
@@ -68,11 +69,12 @@ def amend_call(work: Work, call_id: uuid.UUID, given: Amendment) -> Call:
 
     Raises:
         NotFound: no such call.
+        Forbidden: not an operator of it, or one who competes in it.
         Conflict: it is not published or has closed.
         Invalid: a date that is not later, an opening that has been, a close after the first month of awards.
     """
     call = lock_call(work, call_id)
-    work.require(Role.OPERATOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
     if call.status is not CallStatus.PUBLISHED or work.now >= call.closes_at:
         raise Conflict("only a published call that has not closed is amended")
     changes = given.model_dump(exclude_unset=True, exclude_none=True, exclude={"reason"})
@@ -97,36 +99,16 @@ def amend_call(work: Work, call_id: uuid.UUID, given: Amendment) -> Call:
     return call
 
 
-def take_place(work: Work, call_id: uuid.UUID) -> tuple[Call, int]:
-    """Count a submission, under the call's lock; whoever takes the last place of a count cut-off closes the call.
-
-    Returns:
-        The call, and the number of this submission in it, from 1.
-
-    Raises:
-        NotFound: no such call.
-        Conflict: it is not open: a submission at `closes_at` exactly is late.
-    """
-    call = lock_call(work, call_id)
-    if not is_open(call, work.now):
-        times = f"it takes proposals from {jst_en(call.opens_at)} until before {jst_en(call.closes_at)}"
-        places = f", {call.cut_off_count} at most" if call.cut_off_count is not None else ""
-        raise Conflict("the call is not open", where="call_id", hint=times + places)
-    call.receipts += 1
-    if call.cut_off_count is not None and call.receipts >= call.cut_off_count:
-        _close(work, call, work.now, "count", "")
-    return call, call.receipts
-
-
 def close_call(work: Work, call_id: uuid.UUID, reason: str) -> Call:
     """Close a call before its date.
 
     Raises:
         NotFound: no such call.
+        Forbidden: not an operator of it, or one who competes in it.
         Conflict: it is not published, or closed.
     """
     call = lock_call(work, call_id)
-    work.require(Role.OPERATOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
     if call.status is not CallStatus.PUBLISHED:
         raise Conflict(f"the call is {call.status}")
     _close(work, call, min(work.now, call.closes_at), "early" if work.now < call.closes_at else "date", reason)
@@ -135,7 +117,10 @@ def close_call(work: Work, call_id: uuid.UUID, reason: str) -> Call:
 
 
 def close_due(work: Work) -> list[Call]:
-    """Close every call whose date has come or whose places are taken; for the timed job, as often as it likes."""
+    """Close every call whose date has come or whose places are taken; for the timed job, as often as it likes.
+
+    Until this has closed it, a full call is merely full: a withdrawal frees its place (`submission.withdraw`).
+    """
     work.require(Role.OPERATOR)
     due = repository.lock_due(work.session, work.now)
     for call in due:
@@ -161,7 +146,7 @@ def mark_decided(work: Work, call_id: uuid.UUID) -> Call:
 
 
 def archive_call(work: Work, call_id: uuid.UUID) -> Call:
-    """Put away a decided call, a closed one that nobody answered, or a draft that is given up.
+    """Put away a decided call, a closed one in which no proposal stands, or a draft that is given up.
 
     Raises:
         NotFound: no such call.
@@ -169,7 +154,7 @@ def archive_call(work: Work, call_id: uuid.UUID) -> Call:
     """
     call = lock_call(work, call_id)
     work.require(Role.OPERATOR, call_id=call_id)
-    unanswered = call.status is CallStatus.REVIEWING and call.receipts == 0
+    unanswered = call.status is CallStatus.REVIEWING and call.places_taken == 0
     if call.status not in (CallStatus.DECIDED, CallStatus.DRAFT) and not unanswered:
         raise Conflict(f"the call is {call.status}", hint="close and decide it first")
     record(work, "calls.archived", "call", call.id, was=str(call.status))
@@ -181,7 +166,7 @@ def archive_call(work: Work, call_id: uuid.UUID) -> Call:
 def _close(work: Work, call: Call, at: datetime, by: str, reason: str) -> None:
     call.status, call.closed_at = CallStatus.REVIEWING, at
     call.version += 1
-    record(work, "calls.closed", "call", call.id, by=by, reason=reason, receipts=call.receipts)
+    record(work, "calls.closed", "call", call.id, by=by, reason=reason, proposals=call.places_taken)
 
 
 def _only_later(now: datetime, given: datetime, where: str) -> None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from kiban.office.database import Base, one_of
 
@@ -29,10 +29,14 @@ class Call(Base):
     __table_args__ = (
         sa.CheckConstraint("budget_yen > 0", name="budget_positive"),
         sa.CheckConstraint("closes_at > opens_at", name="closes_after_opening"),
+        sa.CheckConstraint("account_code = lower(code)", name="account_code_of_code"),
+        sa.CheckConstraint("withdrawn BETWEEN 0 AND receipts", name="withdrawn_of_receipts"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    code: Mapped[str] = mapped_column(sa.String(20), unique=True)  # in receipts and accounts: `2026-1`
+    code: Mapped[str] = mapped_column(sa.String(20))  # in receipts: `2026-A`
+    # In the names of its grants' accounts: `2026-a`, for clusters take small letters alone. Follows `code`.
+    account_code: Mapped[str] = mapped_column(sa.String(20), unique=True)
     cycle: Mapped[str] = mapped_column(sa.String(100))
     title_ja: Mapped[str] = mapped_column(sa.String(200))
     title_en: Mapped[str] = mapped_column(sa.String(200))
@@ -59,7 +63,19 @@ class Call(Base):
     closed_at: Mapped[datetime | None]
     decided_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)  # raised with every change, checked against lost updates
-    receipts: Mapped[int] = mapped_column(default=0)  # submissions so far, counted under the call's row lock
+    # Both are counted under the call's row lock. A receipt's number is given once, whatever becomes of its proposal.
+    receipts: Mapped[int] = mapped_column(default=0)
+    withdrawn: Mapped[int] = mapped_column(default=0)  # of the receipts; proposals that hold no place at present
+
+    @validates("code")
+    def _follow(self, _: str, code: str) -> str:
+        self.account_code = code.lower()
+        return code
+
+    @property
+    def places_taken(self) -> int:
+        """Proposals that stand: handed in, and neither withdrawn nor taken out."""
+        return self.receipts - self.withdrawn
 
 
 class CallPool(Base):

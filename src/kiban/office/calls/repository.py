@@ -22,7 +22,8 @@ def find(session: Session, actor: Actor, call_id: uuid.UUID) -> Call | None:
 
 
 def find_by_code(session: Session, actor: Actor, code: str) -> Call | None:
-    return session.scalar(sa.select(Call).where(Call.code == code, visible_to(actor)))
+    """In capital or small letters."""
+    return session.scalar(sa.select(Call).where(Call.account_code == code.lower(), visible_to(actor)))
 
 
 def lock(session: Session, actor: Actor, call_id: uuid.UUID) -> Call | None:
@@ -40,7 +41,7 @@ def page(session: Session, actor: Actor, request: PageRequest, status: CallStatu
 
 def lock_due(session: Session, now: datetime) -> list[Call]:
     """Published calls whose closing time has come or whose places are taken, locked in one order."""
-    is_due = sa.or_(Call.closes_at <= now, Call.receipts >= Call.cut_off_count)
+    is_due = sa.or_(Call.closes_at <= now, Call.receipts - Call.withdrawn >= Call.cut_off_count)
     statement = (
         sa.select(Call)
         .where(Call.status == CallStatus.PUBLISHED, is_due)
@@ -62,11 +63,12 @@ def offers(session: Session, call_ids: Sequence[uuid.UUID]) -> list[tuple[uuid.U
     return [(call_id, pool, gpus) for call_id, pool, gpus in session.execute(statement)]
 
 
-def code_is_taken(session: Session, code: str, but: uuid.UUID | None = None) -> bool:
-    statement = sa.select(Call.id).where(Call.code == code)
+def same_account_code(session: Session, code: str, but: uuid.UUID | None = None) -> str | None:
+    """The code of the other call whose grants' accounts would have the same names."""
+    statement = sa.select(Call.code).where(Call.account_code == code.lower())
     if but is not None:
         statement = statement.where(Call.id != but)
-    return session.scalar(statement) is not None
+    return session.scalar(statement)
 
 
 def add(session: Session, call: Call, offered: dict[uuid.UUID, int]) -> None:

@@ -76,6 +76,9 @@ class ShareLimit(Schema):
 
 
 class Constraints(Schema):
+    """Rules of a call. `most_proposals_per_organisation`: that stand at one time; a withdrawn one makes room."""
+
+    most_proposals_per_organisation: Annotated[int, Field(gt=0)] | None = None
     shares: tuple[ShareLimit, ...] = ()
     per_organisation_yen: Yen | None = None
     per_organisation_gpu_hours: Annotated[int, Field(gt=0)] | None = None
@@ -263,4 +266,5 @@ class CallOut(CallText):
     opens_at_en: str
     closes_at_ja: str
     closes_at_en: str
-    proposals_submitted: int | None  # None while it is open and not cut off by count: how many came is nobody's hint
+    # That stand. None while it is open and not cut off by count: how many came is nobody's hint.
+    proposals_submitted: int | None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -69,10 +68,19 @@ def offered_pools(work: Work, call_id: uuid.UUID) -> dict[uuid.UUID, int]:
 
 
 def is_open(call: Call, now: datetime) -> bool:
-    """Whether proposals are taken: from `opens_at` on, until but not at `closes_at`, while places are left."""
-    in_time = call.opens_at <= now < call.closes_at
-    has_place = call.cut_off_count is None or call.receipts < call.cut_off_count
-    return call.status is CallStatus.PUBLISHED and in_time and has_place
+    """Whether new proposals are taken: from `opens_at` on, until but not at `closes_at`, while places are left."""
+    has_place = call.cut_off_count is None or call.places_taken < call.cut_off_count
+    return takes_corrections(call, now) and has_place
+
+
+def takes_corrections(call: Call, now: datetime) -> bool:
+    """Whether a proposal that holds a place may be handed in again: as `is_open`, and while it is merely full."""
+    return call.opens_at <= now and not is_closed(call, now)
+
+
+def is_closed(call: Call, now: datetime) -> bool:
+    """Whether nothing may be handed in, changed or withdrawn: its date has come, or it is no published call."""
+    return call.status is not CallStatus.PUBLISHED or now >= call.closes_at
 
 
 def seconds_left(call: Call, now: datetime) -> int | None:
@@ -97,17 +105,19 @@ def show_call(work: Work, call: Call) -> CallOut:
 def _show(work: Work, call: Call, pools: tuple[OfferOut, ...]) -> CallOut:
     is_told = is_insider(work.actor, call) or call.status is not CallStatus.PUBLISHED or call.cut_off is CutOff.COUNT
     columns = {name: getattr(call, name) for name in CallOut.model_fields if hasattr(Call, name)}
+    # Only what may be open looks at the clock: what is said of other calls holds until something changes.
+    seconds = seconds_left(call, work.now) if call.status is CallStatus.PUBLISHED else None
     return CallOut.model_validate(
         columns
         | {
             "pools": pools,
-            "is_open": is_open(call, work.now),
-            "seconds_left": seconds_left(call, work.now),
+            "is_open": seconds is not None,
+            "seconds_left": seconds,
             "opens_at_ja": jst_ja(call.opens_at),
             "opens_at_en": jst_en(call.opens_at),
             "closes_at_ja": jst_ja(call.closes_at),
             "closes_at_en": jst_en(call.closes_at),
-            "proposals_submitted": call.receipts if is_told else None,
+            "proposals_submitted": call.places_taken if is_told else None,
         }
     )
 
@@ -134,30 +144,6 @@ def track_of(call: Call, gpu_hours: int) -> Track:
         if track.up_to_gpu_hours is None or gpu_hours <= track.up_to_gpu_hours:
             return track
     raise AssertionError("a call's last track takes any size")
-
-
-@dataclass(frozen=True)
-class MeritScale:
-    """Turns scores on a rubric into merit: 0 where every score is the lowest, 1 where every score is the highest."""
-
-    rubric: tuple[Criterion, ...]
-
-    def merit(self, scores: Mapping[str, float]) -> float:
-        """The weighted mean of the scores, each as a part of its own scale.
-
-        Args:
-            scores: one for each criterion, by key; means of several reviewers may lie between whole scores.
-
-        Raises:
-            KeyError: a criterion without a score: a missing score is no zero.
-        """
-        total = sum(each.weight for each in self.rubric)
-        parts = (each.weight * (scores[each.key] - each.lowest) / (each.highest - each.lowest) for each in self.rubric)
-        return sum(parts) / total
-
-
-def merit_scale(call: Call) -> MeritScale:
-    return MeritScale(rubric_of(call))
 
 
 def questions_for(call: Call, body: ProposalBody) -> tuple[Question, ...]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 
+from kiban.office.changes import LOG
 from kiban.office.database import UtcTime
 from kiban.office.migrations import rules
 from kiban.office.search.models import SQLITE_INDEX, Grams
@@ -18,17 +19,18 @@ def _render(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:
     if kind == "type" and isinstance(item, UtcTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, Grams):
-        return 'sa.Text().with_variant(postgresql.ARRAY(sa.BigInteger()), "postgresql")'
+        return 'sa.Text().with_variant(postgresql.ARRAY(sa.Integer()), "postgresql")'
     if kind == "type" and isinstance(item, sa.JSON):
         return 'sa.JSON().with_variant(postgresql.JSONB(), "postgresql")'
     return False
 
 
 def _includes(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
-    """Leave alone what rules make beside the tables: conditional indexes, and a full-text index's own tables."""
+    """Leave alone what rules make beside the tables: conditional indexes, a full-text index's own tables, the log."""
     if kind == "index":
         return getattr(item, "_ddl_if", None) is None and getattr(compare_to, "_ddl_if", None) is None
-    return not (kind == "table" and reflected and name is not None and name.startswith(SQLITE_INDEX))
+    is_beside = name is not None and (name == LOG or name.startswith(SQLITE_INDEX))
+    return not (kind == "table" and reflected and is_beside)
 
 
 connection: sa.Connection = context.config.attributes["connection"]

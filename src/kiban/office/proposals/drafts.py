@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from kiban.office.calls import service as calls
-from kiban.office.calls.models import Call, CallStatus
+from kiban.office.calls.models import Call
 from kiban.office.errors import Conflict, Forbidden, Invalid
 from kiban.office.guards.text import normalise_email
 from kiban.office.proposals import repository
@@ -151,7 +151,7 @@ def _require_own(seen: Seen) -> None:
 
 
 def _require_time(work: Work, call: Call) -> None:
-    if call.status is not CallStatus.PUBLISHED or work.now >= call.closes_at:
+    if calls.is_closed(call, work.now):
         raise Conflict("the call is closed", where="call_id")
 
 

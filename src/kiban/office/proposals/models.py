@@ -34,7 +34,7 @@ class Proposal(Base):
     version: Mapped[int] = mapped_column(default=0)  # the latest; raised with every save, checked against lost updates
     submitted_version: Mapped[int | None]
     receipt: Mapped[str | None] = mapped_column(sa.String(40), unique=True)
-    created_by: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"))
+    created_by: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"), index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     submitted_at: Mapped[datetime | None]

@@ -2,8 +2,9 @@
 
 Own proposals are seen whole: by the applicants of the organisation, and by members of the team who may edit. Everybody
 else comes in an office of the programme (operator, auditor, panel, reviewer), and a conflict of interest or a recusal
-closes all of these at once: who competes with a proposal does not read it as an auditor either. Only the office's own
-commands, which no person stands behind, see everything.
+closes all of these at once: who competes with a proposal does not read it as an auditor either. The office and the
+panel see nothing of a call in which they compete, and a reviewer nothing but as a peer. Only the office's own commands,
+which no person stands behind, see everything.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from enum import StrEnum
 from functools import lru_cache
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from kiban.office.calls.models import Call
+from kiban.office.database import shared_alias
 from kiban.office.members.models import Person
 from kiban.office.proposals.models import Proposal, ProposalStatus, TeamMember
 from kiban.office.reviews.models import Assignment
-from kiban.office.reviews.policy import assigned_to, is_free
+from kiban.office.reviews.policy import assigned_to, competes, has_stake, is_free
 from kiban.office.work import Actor, Role
 
 # What reviewers and the panel come to see; drafts and withdrawn proposals are nobody's to judge.
 JUDGED = (ProposalStatus.SUBMITTED, ProposalStatus.INELIGIBLE, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
 
 # Made once: an alias costs a millisecond, and every request asks these questions.
-_PERSON, _OTHER = aliased(Person), aliased(Proposal)
+_PERSON, _OTHER = shared_alias(Person), shared_alias(Proposal)
 
 
 class View(StrEnum):
@@ -44,8 +45,10 @@ def visible_to(actor: Actor) -> sa.ColumnElement[bool]:
         return sa.true()
     if actor.person_id is None:
         return sa.false()
-    in_office = sa.or_(_is_staff(actor), sa.and_(_is_judged(), sa.or_(_has(actor, Role.PANEL), _is_reviewer(actor))))
-    seen = sa.or_(is_own(actor), sa.and_(in_office, is_free(actor.person_id)))
+    has_seat = sa.or_(_is_staff(actor), sa.and_(_is_judged(), _has(actor, Role.PANEL)))
+    in_office = sa.and_(has_seat, sa.not_(has_stake(actor.person_id)))
+    judges = sa.and_(_is_judged(), _is_reviewer(actor))
+    seen = sa.or_(is_own(actor), sa.and_(sa.or_(in_office, judges), is_free(actor.person_id)))
     within = _within(actor)
     return seen if within is None else sa.and_(within, seen)
 
@@ -106,7 +109,7 @@ def _is_judged() -> sa.ColumnElement[bool]:
 
 
 def _is_reviewer(actor: Actor) -> sa.ColumnElement[bool]:
-    """Who was assigned, and still is a reviewer; peer reviewers are applicants."""
+    """Who was assigned, still is a reviewer and has no part in the call; peer reviewers are applicants."""
     assert actor.person_id is not None
     as_peer = (
         sa.select(Assignment.id)
@@ -114,7 +117,8 @@ def _is_reviewer(actor: Actor) -> sa.ColumnElement[bool]:
         .correlate(Proposal)
         .exists()
     )
-    return sa.and_(assigned_to(actor.person_id), sa.or_(_has(actor, Role.REVIEWER), as_peer))
+    as_reviewer = sa.and_(_has(actor, Role.REVIEWER), sa.not_(competes(actor.person_id)))
+    return sa.and_(assigned_to(actor.person_id), sa.or_(as_reviewer, as_peer))
 
 
 def sees_few(actor: Actor) -> bool:
@@ -125,9 +129,16 @@ def sees_few(actor: Actor) -> bool:
 
 def _within(actor: Actor) -> sa.ColumnElement[bool] | None:
     """For those who see few proposals: which, found by indexes before anything is asked of each."""
-    if not sees_few(actor):
-        return None
-    assert actor.person_id is not None
+    return near(actor) if sees_few(actor) else None
+
+
+def near(actor: Actor) -> sa.ColumnElement[bool]:
+    """Proposals of the actor's organisation, with them in the team, or once assigned to them: own ones are among these.
+
+    Found by indexes; who sees a proposal without an office of the programme sees it through one of these.
+    """
+    if actor.person_id is None:
+        return sa.false()
     parts: list[sa.Select[uuid.UUID]] = [
         sa.select(TeamMember.proposal_id).where(TeamMember.email == _email(actor.person_id)),
         sa.select(Assignment.proposal_id).where(Assignment.reviewer_id == actor.person_id),

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from kiban.office.awards.models import Decision, DecisionStatus
 from kiban.office.calls.models import Call, CallPool
 from kiban.office.members.models import Organisation
 from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.proposals.models import Attachment, Proposal, ProposalStatus, ProposalVersion, Submission, TeamMember
 from kiban.office.proposals.planning import OfferedPool
 from kiban.office.proposals.policy import View, is_applicant, is_own, view_of, visible_to
+from kiban.office.reviews.policy import conflict_exists
 from kiban.office.supply.models import Pool
 from kiban.office.work import Actor
 
@@ -57,6 +59,10 @@ def find(session: Session, actor: Actor, proposal_id: uuid.UUID, *, lock: bool =
 
 def call_id_of(session: Session, actor: Actor, proposal_id: uuid.UUID) -> uuid.UUID | None:
     return session.scalar(sa.select(Proposal.call_id).where(Proposal.id == proposal_id, visible_to(actor)))
+
+
+def id_of_receipt(session: Session, actor: Actor, receipt: str) -> uuid.UUID | None:
+    return session.scalar(sa.select(Proposal.id).where(Proposal.receipt == receipt, visible_to(actor)))
 
 
 def page(
@@ -162,6 +168,25 @@ def drafts_of(session: Session, call_id: uuid.UUID, organisation_id: uuid.UUID) 
     statement = sa.select(sa.func.count()).select_from(Proposal)
     statement = statement.where(Proposal.call_id == call_id, Proposal.organisation_id == organisation_id)
     return session.scalar(statement.where(Proposal.submitted_version.is_(None))) or 0
+
+
+def standing_of(session: Session, call_id: uuid.UUID, organisation_id: uuid.UUID) -> int:
+    """How many proposals of the organisation are submitted in the call and not withdrawn."""
+    statement = sa.select(sa.func.count()).select_from(Proposal)
+    statement = statement.where(Proposal.call_id == call_id, Proposal.organisation_id == organisation_id)
+    return session.scalar(statement.where(Proposal.status == ProposalStatus.SUBMITTED)) or 0
+
+
+def is_conflicted_in(session: Session, person_id: uuid.UUID, call_id: uuid.UUID) -> bool:
+    """Whether a conflict of interest closes a proposal of the call to a person."""
+    statement = sa.select(Proposal.id).where(Proposal.call_id == call_id, conflict_exists(person_id)).limit(1)
+    return session.scalar(statement) is not None
+
+
+def is_decided(session: Session, call_id: uuid.UUID) -> bool:
+    """Whether a decision on the call was approved: its awards are fixed from there on."""
+    statement = sa.select(Decision.id).where(Decision.call_id == call_id, Decision.status != DecisionStatus.DRAFTED)
+    return session.scalar(statement) is not None
 
 
 def organisation(session: Session, organisation_id: uuid.UUID) -> Organisation | None:

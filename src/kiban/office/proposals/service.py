@@ -1,6 +1,7 @@
 """Proposals as people read them: as much of each as they may see, with the plan and what is missing.
 
-They are written in `drafts`, handed in by `submission`, and their files are in `attachments`.
+They are written in `drafts` and handed in by `submission`; `eligibility` rules out which do not compete, and their
+files are in `attachments`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from kiban.office.proposals.outputs import Change, Gap, PlanAnswer, ProposalOut,
 from kiban.office.proposals.policy import View
 from kiban.office.proposals.remarks import answer_for
 from kiban.office.proposals.repository import Seen
-from kiban.office.proposals.schemas import ProposalBody
 from kiban.office.work import Work
 
 NO_PROPOSAL: Final = "there is no such proposal"
@@ -34,6 +34,18 @@ def see(work: Work, proposal_id: uuid.UUID, *, lock: bool = False) -> Seen:
     found = repository.find(work.session, work.actor, proposal_id, lock=lock)
     if found is None:
         raise NotFound(NO_PROPOSAL, where="proposal_id")
+    return found
+
+
+def find_receipt(work: Work, receipt: str) -> uuid.UUID:
+    """The proposal that a receipt's number was given to.
+
+    Raises:
+        NotFound: as `see`.
+    """
+    found = repository.id_of_receipt(work.session, work.actor, receipt)
+    if found is None:
+        raise NotFound(NO_PROPOSAL, where=receipt)
     return found
 
 
@@ -105,19 +117,6 @@ def diff(work: Work, proposal_id: uuid.UUID, before: int, after: int) -> list[Ch
     return differences(version_body(work, proposal_id, before), version_body(work, proposal_id, after))
 
 
-def submitted_body(work: Work, proposal_id: uuid.UUID) -> ProposalBody:
-    """What was submitted, as far as this person may see it.
-
-    Raises:
-        NotFound: as `see`, or nothing was submitted.
-    """
-    seen = see(work, proposal_id)
-    if seen.proposal.submitted_version is None:
-        raise NotFound("nothing was submitted", where="proposal_id")
-    version = get_version(work, proposal_id, seen.proposal.submitted_version)
-    return ProposalBody.model_validate(_shown_body(seen, version.body))
-
-
 def preview(work: Work, call_id: uuid.UUID, body: Mapping[str, Any]) -> tuple[PlanAnswer, tuple[Gap, ...]]:
     """The plan and the gaps of a body as it is being typed; nothing is stored.
 
@@ -186,7 +185,7 @@ def _head(seen: Seen, version: ProposalVersion | None) -> dict[str, Any]:
         "receipt": proposal.receipt,
         "submitted_at": proposal.submitted_at,
         "updated_at": updated_at,
-        "status_reason": proposal.status_reason,
+        "status_reason": "" if seen.view is View.BLIND else proposal.status_reason,  # it may name who proposes
         "view": seen.view,
         "may_edit": seen.may_edit,
     }

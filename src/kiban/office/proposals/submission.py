@@ -2,6 +2,9 @@
 
 A request counts by when its work began. Handing in the same version with the same files again gives the same receipt;
 another version before the deadline takes the place of the first under the same receipt number.
+
+Places are for proposals that stand. A withdrawn one keeps its receipt's number and gives its place up; handed in again,
+it takes one again if any is left.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Any, Final
 
 from kiban.office.audit import service as audit
 from kiban.office.calls import service as calls
-from kiban.office.calls.models import CallStatus
+from kiban.office.calls.times import jst_en
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.proposals import drafts, repository, service
 from kiban.office.proposals.content import digest_of, read_body
@@ -21,6 +24,7 @@ from kiban.office.proposals.models import Attachment, ProposalStatus, Submission
 from kiban.office.proposals.outputs import Gap, Receipt, ReceivedFile
 from kiban.office.proposals.policy import View
 from kiban.office.proposals.repository import Seen
+from kiban.office.reviews import reviewing
 from kiban.office.search import service as search
 from kiban.office.search.models import Face
 from kiban.office.work import JST, Work
@@ -49,15 +53,20 @@ def submit(work: Work, proposal_id: uuid.UUID, *, version: int) -> Receipt:
     Raises:
         NotFound: no such proposal that this person sees.
         Forbidden: not an applicant of its organisation: team members of others write, but do not hand in.
-        Conflict: the call is not open, the version is not the current one, or the proposal was decided on.
+        Conflict: the call is not open or has no place left, the version is not the current one, the proposal was
+            decided on, or its organisation has as many proposals in the call as one may have.
         Incomplete: gaps.
     """
     seen = _locked(work, proposal_id)
     proposal, call = seen.proposal, seen.call
-    if not calls.is_open(call, work.now) and not _comes_again(work, seen):
-        raise Conflict("the call is not open", where="call_id", hint=f"it closes at {_jst(call.closes_at)}")
+    if not calls.takes_corrections(call, work.now):
+        times = f"it takes proposals from {jst_en(call.opens_at)} until before {jst_en(call.closes_at)}"
+        raise Conflict("the call is not open", where="call_id", hint=times)
     if proposal.status not in drafts.WRITABLE:
         raise Conflict(f"it is {proposal.status} and stays as it is")
+    takes_place = proposal.status is not ProposalStatus.SUBMITTED
+    if takes_place:
+        _check_place(work, seen)
     if proposal.version != version:
         raise Conflict(f"version {version} is not the current one, which is {proposal.version}", where="version",
                        hint="look at the current version and submit that")  # fmt: skip
@@ -70,7 +79,7 @@ def submit(work: Work, proposal_id: uuid.UUID, *, version: int) -> Receipt:
     digest = _digest(content.body, files)
     last = repository.last_submission(work.session, proposal_id)
     is_same = last is not None and last.digest == digest and last.version == version
-    if last is not None and is_same and proposal.status is ProposalStatus.SUBMITTED:
+    if last is not None and is_same and not takes_place:
         return _receipt(seen, last)
     number = 1 if last is None else last.number + 1
     if number > MOST_SUBMISSIONS:
@@ -78,6 +87,8 @@ def submit(work: Work, proposal_id: uuid.UUID, *, version: int) -> Receipt:
     if proposal.receipt is None:
         call.receipts += 1
         proposal.receipt = f"{call.code}-{call.receipts:04d}"
+    elif takes_place:
+        call.withdrawn -= 1
     body, _ = read_body(content.body)
     proposal.track = calls.track_of(call, max(tier.gpu_hours for tier in body.tiers)).key
     proposal.status, proposal.status_reason = ProposalStatus.SUBMITTED, ""
@@ -98,11 +109,17 @@ def submit(work: Work, proposal_id: uuid.UUID, *, version: int) -> Receipt:
     search.put(work, proposal_id, Face.BLIND, *drafts.searched(seen, content.body, blind=True))
     audit.record(work, "proposals.submitted", "proposal", proposal_id, receipt=proposal.receipt, version=version,
                  digest=digest)  # fmt: skip
+    if number > 1:
+        reviewing.ask_again(work, call, proposal_id, submission.id)
     return _receipt(seen, submission)
 
 
 def withdraw(work: Work, proposal_id: uuid.UUID, *, reason: str = "") -> None:
     """Take a submitted proposal back while the call is open; it can be handed in again, under the same receipt.
+
+    Its place is free at once, in a call that is full too as long as that has not been closed (`lifecycle.close_due`):
+    else somebody could fill a call with proposals, withdraw them, and leave nobody in. Whoever was told that no place
+    is left may find one then. A call that its count has closed stays closed.
 
     Raises:
         NotFound, Forbidden: as `submit`.
@@ -113,8 +130,9 @@ def withdraw(work: Work, proposal_id: uuid.UUID, *, reason: str = "") -> None:
         return
     if seen.proposal.status is not ProposalStatus.SUBMITTED:
         raise Conflict(f"it is {seen.proposal.status}, not submitted")
-    if work.now >= seen.call.closes_at or seen.call.status is not CallStatus.PUBLISHED:
+    if calls.is_closed(seen.call, work.now):
         raise Conflict("the call is closed", hint="ask the programme to take the proposal out")
+    seen.call.withdrawn += 1
     seen.proposal.status, seen.proposal.status_reason = ProposalStatus.WITHDRAWN, reason[:2000]
     seen.proposal.updated_at = work.now
     work.session.flush()
@@ -149,11 +167,18 @@ def _locked(work: Work, proposal_id: uuid.UUID) -> Seen:
     return seen
 
 
-def _comes_again(work: Work, seen: Seen) -> bool:
-    """Whether a proposal that holds one of the last places is handed in again in time."""
-    full = seen.call.cut_off_count is not None and seen.call.receipts >= seen.call.cut_off_count
-    in_time = seen.call.opens_at <= work.now < seen.call.closes_at
-    return full and in_time and seen.call.status is CallStatus.PUBLISHED and seen.proposal.receipt is not None
+def _check_place(work: Work, seen: Seen) -> None:
+    """Whether one more proposal may stand, in the call and of its organisation."""
+    call = seen.call
+    if not calls.is_open(call, work.now):
+        raise Conflict(f"no place is left: the call takes {call.cut_off_count} proposals", where="call_id")
+    most = calls.constraints_of(call).most_proposals_per_organisation
+    if most is not None and repository.standing_of(work.session, call.id, seen.organisation.id) >= most:
+        raise Conflict(
+            f"the organisation has {most} in this call already, which is the most that it may have",
+            where="call_id",
+            hint="withdraw another one first",
+        )
 
 
 def _received(attachment: Attachment) -> ReceivedFile:

@@ -50,7 +50,7 @@ def calls(session: Session) -> Iterator[Row]:
             "months": call.months,
             "status": call.status.value,
             "decided_at": call.decided_at,
-            "proposals": call.receipts if decided else None,
+            "proposals": call.places_taken if decided else None,
             "awards": awards if decided else None,
             "awarded_yen": yen if decided else None,
         }

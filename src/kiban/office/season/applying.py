@@ -1,4 +1,7 @@
-"""Calls, and who applies to them: drafts, submissions in the last days, withdrawals, and one attempt that is late."""
+"""Calls, and who applies to them: drafts, submissions in the last days, withdrawals, and one attempt that is late.
+
+After the close of one call a proposal is found to be ineligible, and another is taken out at its applicant's request.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from kiban.office.calls.schemas import (
     ShareLimit,
 )
 from kiban.office.errors import Conflict
-from kiban.office.proposals import drafts, submission
+from kiban.office.paging import LARGEST, PageRequest
+from kiban.office.proposals import drafts, eligibility, service, submission
+from kiban.office.proposals.models import ProposalStatus
 from kiban.office.season.cast import Season
 from kiban.office.season.clock import jst
 from kiban.office.season.fields import fields
@@ -54,6 +59,8 @@ class Applications:
             agenda.at(opens + timedelta(minutes=1), self._open, number, call)
             closes = datetime.fromisoformat(call.closes_at)
             agenda.at(closes + timedelta(minutes=1), self._close_due)
+            if number == 1:
+                agenda.at(closes + timedelta(days=1), self._rule_out, call)
 
     def _create(self, of: CallOf) -> None:
         season = self.season
@@ -70,6 +77,7 @@ class Applications:
                 "rubric": RUBRIC,
                 "tracks": [TRACKS[key] for key in of.tracks],
                 "constraints": Constraints(
+                    most_proposals_per_organisation=2 * season.scale,
                     shares=(
                         ShareLimit(by="organisation_kind", value="startup", at_least=0.2),
                         ShareLimit(by="theme", value="language", at_most=0.6),
@@ -207,6 +215,15 @@ class Applications:
     def _close_due(self) -> None:
         with self.season.work() as work:
             lifecycle.close_due(work)
+
+    def _rule_out(self, of: CallOf) -> None:
+        season, call_id = self.season, self.season.call_ids[of.code]
+        with season.work(season.operator) as work:
+            page = PageRequest(limit=LARGEST)
+            found = service.list_proposals(work, page, call_id=call_id, status=ProposalStatus.SUBMITTED).items
+            late, earlier = sorted(found, key=lambda each: each.receipt or "", reverse=True)[:2]
+            eligibility.mark_ineligible(work, late.id, "学習データの利用許諾を示す書類が期限までに届かなかった")
+            eligibility.take_out(work, earlier.id, "共同提案者の離脱により実施できないとの申し出があった")
 
     def note_rejected(self, proposal_ids: list[uuid.UUID]) -> None:
         self._rejected = [self.ideas[each] for each in proposal_ids if each in self.ideas]

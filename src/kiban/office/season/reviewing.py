@@ -116,7 +116,8 @@ class Reviews:
         idea = self.applications.ideas[proposal_id]
         given = self._judgement(of, idea, proposal_id, reviewer_id, severity)
         with season.work(actor) as work:
-            saved = reviewing.save(work, assignment_id, given)
+            read = reviewing.read_own(work, assignment_id)
+            saved = reviewing.save(work, assignment_id, given.model_copy(update={"submission": read.last_submission}))
         with season.work(actor) as work:
             reviewing.submit(work, assignment_id, saved.version)
 
@@ -134,8 +135,8 @@ class Reviews:
         text = f"「{idea.subject.title}」について。{GOOD[best]}{WEAK[worst]}{CLOSING}"
         panel = "境界線上の提案であり、規模の縮小を条件に採択してよい。" if 2.6 < sum(scores.values()) / 4 < 3.4 else ""
         return ReviewIn(
-            version=0, scores=scores, confidence=chance.choice((2, 3, 3, 4, 4, 5)), text_to_applicant=text,
-            text_to_panel=panel,
+            version=0, submission=1, scores=scores, confidence=chance.choice((2, 3, 3, 4, 4, 5)),
+            text_to_applicant=text, text_to_panel=panel,
         )  # fmt: skip
 
     def _stands(self, actor: Actor, assignment_id: uuid.UUID) -> bool:

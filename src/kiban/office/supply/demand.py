@@ -1,6 +1,7 @@
 """The demand survey before a call: how much, when, from whom, and could you buy it yourselves?
 
-Each organisation gives one answer for each kind of accelerator and may change it until the survey closes.
+Each organisation gives one answer for each kind of accelerator, by its applicants, who may change it until the survey
+closes.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def answer_survey(work: Work, survey_id: uuid.UUID, given: AnswerIn) -> SurveyAn
     Raises:
         NotFound: no such survey or provider.
         Conflict: the survey is not open.
-        Forbidden: the actor belongs to no organisation.
+        Forbidden: the actor is no applicant, or belongs to no organisation.
         Invalid: an unknown accelerator.
     """
     person_id, organisation_id = _member(work)
@@ -99,7 +100,7 @@ def withdraw_answer(work: Work, survey_id: uuid.UUID, accelerator: str) -> None:
     Raises:
         NotFound: no such survey, or no such answer of the actor's organisation.
         Conflict: the survey is not open.
-        Forbidden: the actor belongs to no organisation.
+        Forbidden: as `answer_survey`.
     """
     _, organisation_id = _member(work)
     survey = _open_survey(work, survey_id)
@@ -161,8 +162,9 @@ def _cell(
 
 
 def _member(work: Work) -> tuple[uuid.UUID, uuid.UUID]:
-    """Who acts, and for which organisation."""
+    """Who acts, and for which organisation: the same people speak for it here who apply for it."""
     person_id = work.person_id
+    work.require(Role.APPLICANT)
     if work.actor.organisation_id is None:
         raise Forbidden("only organisations answer a survey", hint="join yours first")
     return person_id, work.actor.organisation_id

@@ -2,7 +2,7 @@
 
 Operators and auditors see all of it. Other signed-in people see the pools that published calls offer, with their
 providers and lots but without what the lots cost, and surveys once they have opened. Answers to a survey are their
-organisation's own. Observers see figures over several organisations.
+organisation's own, for its applicants. Observers see figures over several organisations.
 """
 
 from __future__ import annotations
@@ -38,6 +38,6 @@ def visible_surveys(actor: Actor, now: datetime) -> sa.ColumnElement[bool]:
 def visible_answers(actor: Actor) -> sa.ColumnElement[bool]:
     if actor.sees_everything:
         return sa.true()
-    if actor.organisation_id is None:
+    if actor.organisation_id is None or not actor.has(Role.APPLICANT):
         return sa.false()
     return SurveyAnswer.organisation_id == actor.organisation_id

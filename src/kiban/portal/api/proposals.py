@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import Field
 
-from kiban.office.proposals import attachments, drafts, service, submission
+from kiban.office.proposals import attachments, drafts, eligibility, service, submission
 from kiban.office.proposals import outputs as out
 from kiban.office.proposals.models import ProposalStatus
 from kiban.office.schemas import Schema
@@ -66,6 +66,12 @@ class SubmitIn(Schema):
 
 class WithdrawIn(Schema):
     reason: Annotated[str, Field(max_length=2000)] = ""
+
+
+class RulingIn(Schema):
+    """`reason`: told to the applicant, kept in the record of acts and of the decision."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=2000, examples=["応募資格のない種類の組織である"])]
 
 
 class HitOut(Schema):
@@ -172,8 +178,26 @@ def submit(work: Writing, proposal_id: uuid.UUID, given: SubmitIn) -> out.Receip
 
 @router.post("/{proposal_id}/withdraw", status_code=204, summary="Withdraw")
 def withdraw(work: Writing, proposal_id: uuid.UUID, given: WithdrawIn) -> None:
-    """Take a submitted proposal back while the call is open."""
+    """Take a submitted proposal back while the call is open; its place in the call is free again."""
     submission.withdraw(work, proposal_id, reason=given.reason)
+
+
+@router.post("/{proposal_id}/mark-ineligible", summary="Rule out as ineligible")
+def mark_ineligible(work: Writing, proposal_id: uuid.UUID, given: RulingIn) -> out.ProposalOut:
+    """Keep it from being judged and awarded, after the close and before the decision. Its applicants are told."""
+    return eligibility.mark_ineligible(work, proposal_id, given.reason)
+
+
+@router.post("/{proposal_id}/mark-eligible", summary="Rule in again")
+def mark_eligible(work: Writing, proposal_id: uuid.UUID, given: RulingIn) -> out.ProposalOut:
+    """Undo that it was ruled out, before the decision. Its applicants are told."""
+    return eligibility.mark_eligible(work, proposal_id, given.reason)
+
+
+@router.post("/{proposal_id}/take-out", summary="Withdraw for its applicant")
+def take_out(work: Writing, proposal_id: uuid.UUID, given: RulingIn) -> out.ProposalOut:
+    """Withdraw it at its applicant's request, after the close and before the decision; final."""
+    return eligibility.take_out(work, proposal_id, given.reason)
 
 
 @router.get("/{proposal_id}/receipt", summary="Read the receipt")

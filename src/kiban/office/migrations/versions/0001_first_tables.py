@@ -85,6 +85,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_audit_events_subject", ["subject_kind", "subject_id"], unique=False)
 
     op.create_table(
+        "audit_links",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("previous_hash", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_links")),
+        info={"append_only": True},
+    )
+    op.create_table(
         "idempotency_keys",
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
@@ -325,6 +333,7 @@ def upgrade() -> None:
         "calls",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("code", sa.String(length=20), nullable=False),
+        sa.Column("account_code", sa.String(length=20), nullable=False),
         sa.Column("cycle", sa.String(length=100), nullable=False),
         sa.Column("title_ja", sa.String(length=200), nullable=False),
         sa.Column("title_en", sa.String(length=200), nullable=False),
@@ -370,11 +379,14 @@ def upgrade() -> None:
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("receipts", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("withdrawn", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.CheckConstraint("account_code = lower(code)", name=op.f("ck_calls_account_code_of_code")),
         sa.CheckConstraint("budget_yen > 0", name=op.f("ck_calls_budget_positive")),
         sa.CheckConstraint("closes_at > opens_at", name=op.f("ck_calls_closes_after_opening")),
+        sa.CheckConstraint("withdrawn BETWEEN 0 AND receipts", name=op.f("ck_calls_withdrawn_of_receipts")),
         sa.ForeignKeyConstraint(["created_by"], ["people.id"], name=op.f("fk_calls_created_by_people")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calls")),
-        sa.UniqueConstraint("code", name=op.f("uq_calls_code")),
+        sa.UniqueConstraint("account_code", name=op.f("uq_calls_account_code")),
     )
     op.create_table(
         "identity_links",
@@ -668,6 +680,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("proposals", schema=None) as batch_op:
         batch_op.create_index("ix_proposals_call_status", ["call_id", "status"], unique=False)
+        batch_op.create_index(batch_op.f("ix_proposals_created_by"), ["created_by"], unique=False)
         batch_op.create_index(batch_op.f("ix_proposals_organisation_id"), ["organisation_id"], unique=False)
 
     op.create_table(
@@ -948,12 +961,13 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("grams", sa.Text().with_variant(postgresql.ARRAY(sa.BigInteger()), "postgresql"), nullable=False),
+        sa.Column("grams", sa.Text().with_variant(postgresql.ARRAY(sa.Integer()), "postgresql"), nullable=False),
         sa.ForeignKeyConstraint(
             ["proposal_id"], ["proposals.id"], name=op.f("fk_search_documents_proposal_id_proposals")
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_search_documents")),
         sa.UniqueConstraint("proposal_id", "face", name=op.f("uq_search_documents_proposal_id_face")),
+        postgresql_with={"toast_tuple_target": 128},
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -1033,6 +1047,7 @@ def upgrade() -> None:
         sa.Column("confidence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("text_to_applicant", sa.Text(), nullable=False),
         sa.Column("text_to_panel", sa.Text(), nullable=False),
+        sa.Column("submission", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
@@ -1395,13 +1410,137 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_usage_records_pool_id"), ["pool_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_usage_records_started_at"), ["started_at"], unique=False)
 
-    op.invoke(rules.CreateRulesOp(["accounts", "audit_events", "postings", "search_documents"]))
+    op.invoke(
+        rules.CreateRulesOp(
+            [
+                "accounts",
+                "attempts",
+                "audit_events",
+                "audit_links",
+                "idempotency_keys",
+                "ledger_head",
+                "organisations",
+                "providers",
+                "sign_in_states",
+                "surveys",
+                "usage_cursors",
+                "people",
+                "pools",
+                "postings",
+                "api_tokens",
+                "browser_sessions",
+                "calls",
+                "identity_links",
+                "lots",
+                "password_resets",
+                "relations",
+                "survey_answers",
+                "webhooks",
+                "assignment_runs",
+                "call_pools",
+                "discussion_windows",
+                "invitations",
+                "notices",
+                "proposals",
+                "role_grants",
+                "selections",
+                "assignments",
+                "attachments",
+                "conflicts_of_interest",
+                "decisions",
+                "discussions",
+                "peer_places",
+                "pins",
+                "proposal_versions",
+                "search_documents",
+                "submissions",
+                "team_members",
+                "awards",
+                "reviews",
+                "grants",
+                "alerts",
+                "change_requests",
+                "checklist_items",
+                "cluster_tasks",
+                "differences",
+                "events",
+                "grant_users",
+                "incidents",
+                "milestone_reports",
+                "model_releases",
+                "tranches",
+                "usage_records",
+            ]
+        )
+    )
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
-    op.invoke(rules.DropRulesOp(["accounts", "audit_events", "postings", "search_documents"]))
+    op.invoke(
+        rules.DropRulesOp(
+            [
+                "accounts",
+                "attempts",
+                "audit_events",
+                "audit_links",
+                "idempotency_keys",
+                "ledger_head",
+                "organisations",
+                "providers",
+                "sign_in_states",
+                "surveys",
+                "usage_cursors",
+                "people",
+                "pools",
+                "postings",
+                "api_tokens",
+                "browser_sessions",
+                "calls",
+                "identity_links",
+                "lots",
+                "password_resets",
+                "relations",
+                "survey_answers",
+                "webhooks",
+                "assignment_runs",
+                "call_pools",
+                "discussion_windows",
+                "invitations",
+                "notices",
+                "proposals",
+                "role_grants",
+                "selections",
+                "assignments",
+                "attachments",
+                "conflicts_of_interest",
+                "decisions",
+                "discussions",
+                "peer_places",
+                "pins",
+                "proposal_versions",
+                "search_documents",
+                "submissions",
+                "team_members",
+                "awards",
+                "reviews",
+                "grants",
+                "alerts",
+                "change_requests",
+                "checklist_items",
+                "cluster_tasks",
+                "differences",
+                "events",
+                "grant_users",
+                "incidents",
+                "milestone_reports",
+                "model_releases",
+                "tranches",
+                "usage_records",
+            ]
+        )
+    )
     with op.batch_alter_table("usage_records", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_usage_records_started_at"))
         batch_op.drop_index(batch_op.f("ix_usage_records_pool_id"))
@@ -1524,6 +1663,7 @@ def downgrade() -> None:
     op.drop_table("role_grants")
     with op.batch_alter_table("proposals", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_proposals_organisation_id"))
+        batch_op.drop_index(batch_op.f("ix_proposals_created_by"))
         batch_op.drop_index("ix_proposals_call_status")
 
     op.drop_table("proposals")
@@ -1603,6 +1743,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idempotency_keys_created_at"))
 
     op.drop_table("idempotency_keys")
+    op.drop_table("audit_links")
     with op.batch_alter_table("audit_events", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_events_subject")
         batch_op.drop_index(batch_op.f("ix_audit_events_at"))
