@@ -1,9 +1,10 @@
 """Backups: one file with every row and attachment, made while the office works, the same format on both databases.
 
 A backup is a tar archive compressed with Zstandard: `tables/<name>.jsonl`, `attachments/…`, and last `manifest.json`
-with the SHA-256 and size of each file, the number of rows and the head of the ledger's chain. The rows are those of one
-instant: a REPEATABLE READ transaction on PostgreSQL, a read transaction in WAL mode on SQLite, and neither keeps
-writers waiting. Attachments are files that are never changed and are there before the rows that name them.
+with the SHA-256 and size of each file, the number of rows and the heads of the chains over the ledger and the audit
+record. The rows are those of one instant: a REPEATABLE READ transaction on PostgreSQL, a read transaction in WAL mode
+on SQLite, and neither keeps writers waiting. Attachments are files that are never changed and are there before the rows
+that name them.
 
 The key that encrypts second factors and webhook secrets is left out unless asked for: who steals a backup then has
 them in encrypted form only. It changes rarely; keep it elsewhere.
@@ -30,6 +31,7 @@ import kiban
 from kiban.kit.errors import BadInput, Refused
 from kiban.kit.files import check_writable, fsync
 from kiban.office import rows, schema
+from kiban.office.audit.models import AuditLink
 from kiban.office.ledger.models import LedgerHead
 from kiban.office.office import Office
 from kiban.office.schemas import Schema
@@ -38,6 +40,7 @@ from kiban.office.tables import METADATA
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _KEY = "office.key"
+_AUDIT_HEAD = sa.select(AuditLink.number, AuditLink.hash).order_by(AuditLink.number.desc()).limit(1)
 
 
 class FileEntry(Schema):
@@ -46,7 +49,7 @@ class FileEntry(Schema):
     rows: int | None = None
 
 
-class LedgerEnd(Schema):
+class ChainEnd(Schema):
     number: int
     hash: str
 
@@ -57,7 +60,8 @@ class Manifest(Schema):
     database: str  # it was made from
     revision: str
     made_at: datetime
-    ledger_head: LedgerEnd | None
+    ledger_head: ChainEnd | None
+    audit_head: ChainEnd | None
     files: dict[str, FileEntry] = Field(default_factory=dict)
 
     @property
@@ -102,6 +106,7 @@ def _write(office: Office, file: IO[bytes], with_key: bool) -> Manifest:
     with compressor.stream_writer(file, closefd=False) as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
         with _snapshot(office) as connection:
             head = connection.execute(sa.select(LedgerHead.number, LedgerHead.hash)).first()
+            audited = connection.execute(_AUDIT_HEAD).first()
             revision = schema.state_of(connection).revision
             for table in rows.tables(METADATA):
                 name = f"tables/{table.name}.jsonl"
@@ -118,7 +123,8 @@ def _write(office: Office, file: IO[bytes], with_key: bool) -> Manifest:
             database=office.database.url.get_backend_name(),
             revision=cast(str, revision),
             made_at=office.clock(),
-            ledger_head=LedgerEnd(number=head.number, hash=head.hash) if head is not None else None,
+            ledger_head=ChainEnd(number=head.number, hash=head.hash) if head is not None else None,
+            audit_head=ChainEnd(number=audited.number, hash=audited.hash) if audited is not None else None,
             files=files,
         )
         payload = manifest.model_dump_json(indent=1).encode()

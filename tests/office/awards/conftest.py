@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from kiban.office.awards.models import Selection
 from kiban.office.awards.schemas import StudyRequest
@@ -15,7 +16,7 @@ from kiban.office.calls.models import Call, CallStatus
 from kiban.office.ledger import movements
 from kiban.office.ledger.service import post
 from kiban.office.office import Office
-from kiban.office.proposals.models import Proposal
+from kiban.office.proposals.models import Proposal, Submission
 from kiban.office.reviews.models import Assignment, AssignmentStatus, Review
 from kiban.office.supply.models import Pool
 from kiban.office.work import Actor, Role
@@ -68,12 +69,30 @@ class Judged:
                 assignment_id=assignment,
                 scores={"performance": score, "openness": score},
                 confidence=4,
+                submission=1,
                 version=1,
                 updated_at=now,
                 submitted_at=now,
             ),
         )
         self.reviews.setdefault(proposal.id, []).append(review)
+
+    def hand_in(self, proposal: Proposal, digest: str) -> None:
+        """Once more, with content of this digest."""
+        with self.office.work() as work:
+            known = sa.select(sa.func.count()).select_from(Submission).where(Submission.proposal_id == proposal.id)
+            work.session.add(
+                Submission(
+                    id=work.new_id(),
+                    proposal_id=proposal.id,
+                    number=(work.session.scalar(known) or 0) + 1,
+                    version=1,
+                    digest=digest * 64,
+                    attachments=[],
+                    submitted_by=proposal.created_by,
+                    submitted_at=work.now,
+                )
+            )
 
     def study(self, request: StudyRequest = QUICK, actor: Actor | None = None) -> Selection:
         return study_call(self.office, actor or self.operator, self.call.id, request)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+import uuid
+from collections.abc import Callable
 
 import pytest
 
@@ -17,11 +19,14 @@ from kiban.office.ledger.movements import Amounts
 from kiban.office.ledger.service import Overdrawn, balance, post
 from kiban.office.members.models import Person
 from kiban.office.paging import PageRequest
+from kiban.office.proposals import eligibility
 from kiban.office.proposals.models import Proposal, ProposalStatus
-from kiban.office.work import Actor, Role
+from kiban.office.proposals.outputs import ProposalOut
+from kiban.office.work import Actor, Role, Work
 
 from .conftest import PRICE, Judged
 
+Ruling = Callable[[Work, uuid.UUID, str], ProposalOut]
 REQUEST = StudyRequest(objectives=("merit",), draws=0, explain=False)
 
 
@@ -92,6 +97,87 @@ def test_a_late_score_stops_an_approval(judged: Judged, study: Selection) -> Non
     judged.judge(judged.proposals[0], reviewer, 1)
     with pytest.raises(Conflict, match="have changed since the study"):
         approve(judged)
+
+
+@pytest.mark.parametrize("act", [eligibility.mark_ineligible, eligibility.take_out])
+def test_what_is_ruled_out_competes_no_more(judged: Judged, study: Selection, act: Ruling) -> None:
+    first, *rest = (str(each.id) for each in judged.proposals)
+    assert first in judged.funded(study)
+    draft(judged, study)
+    rule(judged, act, 0)
+    with pytest.raises(Conflict, match="have changed since the study"):
+        approve(judged)
+    with judged.office.work(judged.panel) as work:
+        decisions.withdraw_draft(work, judged.call.id, "対象外の提案がある")
+        with pytest.raises(NotFound):
+            add_pin(work, judged.call.id, must(judged.proposals[0]))
+    again = judged.study(REQUEST)
+    [bloc] = again.problem["blocs"].values()
+    assert [each["proposal_id"] for each in bloc["candidates"]] == rest
+    assert judged.funded(again) == set(rest)  # the budget is for three
+    draft(judged, again)
+    approve(judged)
+    announce(judged)
+    with judged.office.work(read_only=True) as work:
+        found = {str(row.id): row.status for row in work.session.query(Proposal)}
+    wanted = ProposalStatus.INELIGIBLE if act is eligibility.mark_ineligible else ProposalStatus.WITHDRAWN
+    assert found == {first: wanted} | dict.fromkeys(rest, ProposalStatus.AWARDED)
+
+
+def test_a_pin_does_not_keep_what_is_ruled_out_and_it_may_come_back(judged: Judged, study: Selection) -> None:
+    with judged.office.work(judged.panel) as work:
+        add_pin(work, judged.call.id, must(judged.proposals[3]))
+    before = judged.study(REQUEST)
+    assert str(judged.proposals[3].id) in judged.funded(before)
+    rule(judged, eligibility.mark_ineligible, 3)
+    assert str(judged.proposals[3].id) not in judged.funded(judged.study(REQUEST))
+    rule(judged, eligibility.mark_eligible, 3)
+    assert judged.study(REQUEST).problem_sha256 == before.problem_sha256  # with its scores
+
+
+def test_an_approved_decision_is_not_emptied(judged: Judged, study: Selection) -> None:
+    draft(judged, study)
+    approve(judged)
+    for act in (eligibility.mark_ineligible, eligibility.take_out):
+        with pytest.raises(Conflict, match="decided"):
+            rule(judged, act, 0)
+    assert announce(judged).status is DecisionStatus.ANNOUNCED
+
+
+def test_ruling_out_races_the_approval(judged: Judged, study: Selection) -> None:
+    """Either the awards stand and the proposal with them, or it is out and nothing is approved."""
+    draft(judged, study)
+    start, done = threading.Barrier(2), list[str]()
+
+    def rule_out() -> None:
+        start.wait()
+        try:
+            rule(judged, eligibility.mark_ineligible, 0)
+            done.append("out")
+        except Conflict:
+            pass
+
+    thread = threading.Thread(target=rule_out)
+    thread.start()
+    start.wait()
+    try:
+        approve(judged)
+        done.append("approved")
+    except Conflict:
+        pass
+    thread.join()
+    assert len(done) == 1
+
+
+def must(proposal: Proposal) -> PinIn:
+    return PinIn(proposal_id=proposal.id, kind=PinKind.MUST, reason="政策上の必要")
+
+
+def rule(judged: Judged, act: Ruling, at: int) -> None:
+    with judged.office.work() as work:
+        work.session.get_one(Call, judged.call.id).receipts = len(judged.proposals)
+    with judged.office.work(judged.operator) as work:
+        act(work, judged.proposals[at].id, "要件を満たさない")
 
 
 def test_a_study_of_another_budget_is_not_decided(judged: Judged, study: Selection) -> None:

@@ -45,6 +45,22 @@ def test_a_tainted_score_does_not_count(judged: Judged) -> None:
     assert str(first.id) in judged.funded(judged.study())
 
 
+def test_a_review_of_an_older_version_enters_no_award_until_it_is_confirmed(judged: Judged) -> None:
+    proposal = judged.propose(5)
+    judged.hand_in(proposal, "a")
+    assert judged.funded(judged.study()) == {str(proposal.id)}
+    judged.hand_in(proposal, "b")
+    study = judged.study()
+    assert judged.funded(study) == set()
+    (bloc,) = Problem.from_json(study.problem).blocs.values()
+    assert [(pin.kind, pin.reason) for pin in bloc.pins] == [("must_not", "no review of it counts")]
+    assert [candidate.reviews for candidate in bloc.candidates] == [0]
+    with judged.office.work() as work:
+        (review_id,) = judged.reviews[proposal.id]
+        work.session.get_one(Review, review_id).submission = 2
+    assert judged.funded(judged.study()) == {str(proposal.id)}
+
+
 def test_what_nobody_validly_reviewed_is_not_funded(judged: Judged) -> None:
     read = judged.propose(2)
     unread = judged.propose()

@@ -44,6 +44,24 @@ def test_reports_are_those_the_proposal_promised(running: Running) -> None:
         assert milestones.ensure_reports(work, running.grant.id) == []  # once, however often asked
 
 
+def test_a_page_of_reports_takes_as_many_queries_as_one_report(running: Running) -> None:
+    office, asked = running.funded.office, []
+    running.report()
+    with office.work(running.member, read_only=True) as work:
+        listed = milestones.list_reports(work, PageRequest())
+        alone = [milestones.show_report(work, report) for report in listed.items]
+    assert len(alone) == 2
+    counts = []
+    for limit in (1, 2):
+        asked.clear()
+        with office.work(running.member, read_only=True) as work:
+            sa.event.listen(work.session.connection(), "before_cursor_execute", lambda *given: asked.append(given[2]))
+            page = milestones.show_reports(work, milestones.list_reports(work, PageRequest(limit=limit)))
+        counts.append(len(asked))
+        assert page.items == alone[:limit]
+    assert counts == [2, 2]
+
+
 def test_figures_are_sums_of_the_postings_they_name(running: Running) -> None:
     running.use(3600, energy_joules=36_000_000)
     report = running.report()

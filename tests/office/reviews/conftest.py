@@ -123,6 +123,7 @@ class Season:
 def draft(a: int = 4, b: int = 3, version: int = 0) -> ReviewIn:
     return ReviewIn(
         version=version,
+        submission=0,
         scores={"performance": a, "openness": b},
         confidence=4,
         text_to_applicant=WORDS,

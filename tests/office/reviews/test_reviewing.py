@@ -25,12 +25,12 @@ def test_a_draft_is_saved_checked_and_submitted_once(season: Season) -> None:
     proposal, reviewer = season.propose(), season.reviewer()
     row = season.assign(proposal, reviewer)
     with season.work(reviewer) as work:
-        assert reviewing.save(work, row, ReviewIn(version=0, scores={"performance": 3})).version == 1
+        assert reviewing.save(work, row, ReviewIn(version=0, submission=0, scores={"performance": 3})).version == 1
     with pytest.raises(Conflict), season.work(reviewer) as work:
         reviewing.save(work, row, draft(version=0))
     for bad in ({"performance": 6}, {"performance": 0}, {"beauty": 3}):
         with pytest.raises(Invalid), season.work(reviewer) as work:
-            reviewing.save(work, row, ReviewIn(version=1, scores=bad))
+            reviewing.save(work, row, ReviewIn(version=1, submission=0, scores=bad))
     complete = draft(3, 3, version=1)
     for gap in (
         {"scores": {"performance": 3}},

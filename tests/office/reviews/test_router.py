@@ -48,9 +48,9 @@ def test_a_review_goes_through_the_api(season: Season, in_conflict: bool) -> Non
     assert office.post(f"{where}/assignments", json={"track": "panel"}).status_code == 201
     (mine,) = reviewer.get("/api/v1/reviews/assignments/mine").json()["items"]
     at = f"/api/v1/reviews/assignments/{mine['id']}/review"
-    given = {"scores": {"performance": 4, "openness": 2}, "confidence": 3, "text_to_applicant": WORDS}
+    given = {"submission": 0, "scores": {"performance": 4, "openness": 2}, "confidence": 3, "text_to_applicant": WORDS}
     assert reviewer.put(at, json={"version": 0, **given}).json()["version"] == 1
-    assert reviewer.put(at, json={"version": 1, "scores": {"performance": 4.5}}).status_code == 422
+    assert reviewer.put(at, json={"version": 1, "submission": 0, "scores": {"performance": 4.5}}).status_code == 422
     assert reviewer.post(f"{at}/submit", json={"version": 1}).status_code == 200
     if in_conflict:
         declared = reviewer.post("/api/v1/reviews/conflicts", json={"proposal_id": str(proposal.id), "reason": "r"})

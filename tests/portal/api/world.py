@@ -188,6 +188,9 @@ class Builder:
         self._person("operator", Role.OPERATOR)
         self._person("auditor", Role.AUDITOR)
         self._person("observer", Role.OBSERVER)
+        # Of an organisation that competes in every call.
+        for role in (Role.PANEL, Role.OPERATOR, Role.AUDITOR):
+            self._person(f"{role}_b", role, organisation=self.b)
         self.ids |= {"organisation_id": self.a.id, "person_id": self.owner.person_id}
 
     def _open_call(self) -> None:

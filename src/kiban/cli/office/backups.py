@@ -34,6 +34,7 @@ def backup(file: Path, with_key: bool, as_json: bool) -> None:
         "rows": manifest.rows,
         "attachments": manifest.attachments,
         "ledger_head": manifest.ledger_head.model_dump() if manifest.ledger_head else None,
+        "audit_head": manifest.audit_head.model_dump() if manifest.audit_head else None,
         "has_key": with_key,
     }
     lines = [
@@ -65,6 +66,7 @@ def restore(file: Path, force: bool, as_json: bool) -> None:
         "rows": manifest.rows,
         "attachments": manifest.attachments,
         "ledger_head": manifest.ledger_head.model_dump() if manifest.ledger_head else None,
+        "audit_head": manifest.audit_head.model_dump() if manifest.audit_head else None,
         "has_key": has_key,
     }
     lines = [f"{manifest.rows:,} rows and {manifest.attachments:,} attachments are back, as of {manifest.made_at}"]

@@ -30,5 +30,17 @@ class AuditEvent(Base):
     address: Mapped[str] = mapped_column(sa.String(64))
 
 
-assert isinstance(AuditEvent.__table__, sa.Table)
-append_only(AuditEvent.__table__)
+class AuditLink(Base):
+    """An event's place in the hash chain (`chain`); likewise only added."""
+
+    __tablename__ = "audit_links"
+
+    # Of the event; without a foreign key: the link outlives an event that somebody took away, and tells of it.
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    previous_hash: Mapped[str] = mapped_column(sa.String(64))
+    hash: Mapped[str] = mapped_column(sa.String(64))
+
+
+for table in (AuditEvent.__table__, AuditLink.__table__):
+    assert isinstance(table, sa.Table)
+    append_only(table)

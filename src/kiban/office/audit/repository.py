@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from kiban.office.audit.models import AuditEvent
+from kiban.office.audit.models import AuditEvent, AuditLink
 from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews.models import Assignment, Review
-from kiban.office.reviews.policy import conflict_exists
+from kiban.office.reviews.policy import calls_at_stake, conflict_exists
 from kiban.office.work import Actor
 
 
@@ -57,14 +59,82 @@ def event(session: Session, actor: Actor, number: int) -> AuditEvent | None:
 
 
 def _visible_to(session: Session, actor: Actor) -> sa.ColumnElement[bool]:
-    """Acts on proposals, reviews and assignments, but for proposals that this person has a conflict with.
+    """Everything but what is closed to this person.
 
-    Their ids are fetched first: the record keeps ids as text, which the two databases write differently.
+    That is acts on proposals that they have a conflict with, and on the proposals of calls in which they compete, with
+    their reviews and assignments; and of such calls how they are judged and awarded. Ids are fetched first: the record
+    keeps them as text, which the two databases write differently.
     """
     if actor.person_id is None:
         return sa.true()
-    forbidden = sa.select(Proposal.id).where(conflict_exists(actor.person_id))
+    calls = session.scalars(calls_at_stake(actor.person_id)).all()
+    closed = sa.or_(conflict_exists(actor.person_id), Proposal.call_id.in_(calls))
+    forbidden = sa.select(Proposal.id).where(closed)
     assignments = sa.select(Assignment.id).where(Assignment.proposal_id.in_(forbidden))
     reviews = sa.select(Review.id).where(Review.assignment_id.in_(assignments))
     hidden = [str(row_id) for row_id in session.scalars(sa.union_all(forbidden, assignments, reviews))]
-    return AuditEvent.subject_id.not_in(hidden) if hidden else sa.true()
+    parts: list[sa.ColumnElement[bool]] = [AuditEvent.subject_id.not_in(hidden)] if hidden else []
+    if calls:
+        judging = sa.or_(AuditEvent.action.startswith("awards."), AuditEvent.action.startswith("reviews."))
+        parts.append(sa.not_(sa.and_(AuditEvent.subject_id.in_([str(call_id) for call_id in calls]), judging)))
+    return sa.and_(sa.true(), *parts)
+
+
+# --- the chain
+
+
+def has_unlinked(session: Session) -> bool:
+    last = sa.select(sa.func.coalesce(sa.func.max(AuditLink.number), 0)).scalar_subquery()
+    return session.scalar(sa.select(AuditEvent.number).where(AuditEvent.number > last).limit(1)) is not None
+
+
+def last_number(session: Session) -> int:
+    return session.scalar(sa.select(sa.func.max(AuditEvent.number))) or 0
+
+
+def writers(session: Session) -> set[str]:
+    """Transactions under way that have added an event, or are about to; other than on PostgreSQL there can be none.
+
+    An insert locks the table before it draws a number, and until its transaction ends: who has drawn a number below one
+    that can be read already is among these. Reading the locks waits for nobody and keeps nobody waiting.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return set()
+    held = sa.text(
+        "SELECT virtualtransaction FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+        "WHERE datname = current_database() AND relation = 'audit_events'::regclass AND mode = 'RowExclusiveLock'"
+    )
+    return set(session.scalars(held))
+
+
+def head(session: Session) -> AuditLink | None:
+    return session.scalar(sa.select(AuditLink).order_by(AuditLink.number.desc()).limit(1))
+
+
+def count_after(session: Session, number: int) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(AuditEvent).where(AuditEvent.number > number)) or 0
+
+
+def events_between(session: Session, after: int, last: int, limit: int) -> Sequence[AuditEvent]:
+    statement = sa.select(AuditEvent).where(AuditEvent.number > after, AuditEvent.number <= last)
+    return session.scalars(statement.order_by(AuditEvent.number).limit(limit)).all()
+
+
+def insert_links(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        session.execute(sa.insert(AuditLink), rows)
+
+
+def every_link(session: Session, last: int) -> Iterator[tuple[int, AuditEvent | None, AuditLink | None]]:
+    """Events up to a number beside their links, in the order of their numbers; None where one of the two is missing."""
+    numbers = sa.union(
+        sa.select(AuditLink.number), sa.select(AuditEvent.number).where(AuditEvent.number <= last)
+    ).subquery()
+    statement = (
+        sa.select(numbers.c.number, AuditEvent, AuditLink)
+        .outerjoin(AuditEvent, AuditEvent.number == numbers.c.number)
+        .outerjoin(AuditLink, AuditLink.number == numbers.c.number)
+        .order_by(numbers.c.number)
+        .execution_options(yield_per=1000)
+    )
+    yield from session.execute(statement)

@@ -35,7 +35,7 @@ def record(work: Work, action: str, subject_kind: str, subject_id: uuid.UUID | s
 
 
 def events(work: Work, page: PageRequest, filters: AuditFilter) -> Page[AuditEvent]:
-    """The record, newest first, without what it says of proposals that the reader has a conflict with.
+    """The record, newest first, without what it says of proposals and calls that are closed to the reader.
 
     Raises:
         Forbidden: only auditors and operators read it.

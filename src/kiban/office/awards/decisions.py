@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from kiban.office.grants.service import open_grants
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.models import ProposalStatus
 from kiban.office.reports.milestones import ensure_reports
+from kiban.office.reviews.impartiality import has_stake, require_impartial
 from kiban.office.work import Role, Work
 
 NO_DECISION = "no decision on this call is drafted"
@@ -109,7 +109,9 @@ def decides(work: Work, call_id: uuid.UUID) -> bool:
     actor = work.actor
     if not any(actor.has(role, call_id) for role in (Role.OPERATOR, Role.PANEL, Role.AUDITOR)):
         return False
-    return actor.is_system or not repository.conflicted(work.session, work.person_id, call_id)
+    return actor.is_system or not (
+        has_stake(work, call_id) or repository.conflicted(work.session, work.person_id, call_id)
+    )
 
 
 def withdraw_draft(work: Work, call_id: uuid.UUID, reason: str) -> None:
@@ -180,10 +182,11 @@ def announce_decision(work: Work, call_id: uuid.UUID) -> Decision:
 
     Raises:
         NotFound: no decision is drafted.
+        Forbidden: not an operator of the call, or one who competes in it.
         Conflict: it is not approved.
         Overdrawn: the ledger does not cover the awards.
     """
-    work.require(Role.OPERATOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
     call = lock_call(work, call_id)
     decision = _locked(work, call_id)
     if decision.status is DecisionStatus.ANNOUNCED:
@@ -210,9 +213,7 @@ def announce_decision(work: Work, call_id: uuid.UUID) -> Decision:
 
 def grant_code(call: Call, receipt: str) -> str:
     """The name of a grant's account on the cluster: `k` and the receipt's number, as clusters take names."""
-    number = receipt.rpartition("-")[2]
-    plain = re.sub(r"[^a-z0-9-]", "-", f"k{call.code.lower()}-{number.lower()}")
-    return plain[:31]
+    return f"k{call.account_code}-{receipt.rpartition('-')[2]}"
 
 
 def choices(study: Selection, objective: str, with_lottery: bool) -> Iterator[Choice]:

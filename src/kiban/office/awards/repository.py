@@ -11,10 +11,11 @@ from kiban.office.awards.models import Award, Decision, DecisionStatus, Pin, Sel
 from kiban.office.members.models import Organisation
 from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion
-from kiban.office.reviews.policy import conflict_exists
+from kiban.office.reviews.policy import calls_at_stake, conflict_exists
 from kiban.office.work import Actor, Role
 
 COMPETING = (ProposalStatus.SUBMITTED, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
+RULED_OUT = (ProposalStatus.INELIGIBLE, ProposalStatus.WITHDRAWN)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ def entrants(session: Session, call_id: uuid.UUID) -> list[Entrant]:
         .order_by(Proposal.id)
     )
     return [Entrant(*row) for row in session.execute(statement)]
+
+
+def ruled_out(session: Session, call_id: uuid.UUID) -> list[Proposal]:
+    """What was handed in and does not compete, by receipt."""
+    statement = sa.select(Proposal).where(Proposal.call_id == call_id, Proposal.status.in_(RULED_OUT))
+    return list(session.scalars(statement.order_by(Proposal.receipt)))
 
 
 def conflicted(session: Session, person_id: uuid.UUID, call_id: uuid.UUID) -> set[uuid.UUID]:
@@ -94,7 +101,8 @@ def awards_of(session: Session, call_id: uuid.UUID) -> list[Award]:
 
 
 def visible_awards(session: Session, actor: Actor, page: PageRequest, call_id: uuid.UUID | None) -> Page[Award]:
-    """Announced awards are public; before that they are of those who decide on the call, unless in conflict there."""
+    """Announced awards are public; before that they are of those who decide on the call, unless they compete in it or
+    are in conflict there."""
     statement = sa.select(Award)
     if not actor.is_system:
         seen: sa.ColumnElement[bool] = Award.decision_id.in_(
@@ -113,7 +121,8 @@ def visible_awards(session: Session, actor: Actor, page: PageRequest, call_id: u
                     }
                 )
             )
-            seen = sa.or_(seen, sa.and_(deciding, Award.call_id.not_in(closed)))
+            at_stake = calls_at_stake(actor.person_id)
+            seen = sa.or_(seen, sa.and_(deciding, Award.call_id.not_in(closed), Award.call_id.not_in(at_stake)))
         statement = statement.where(seen)
     if call_id is not None:
         statement = statement.where(Award.call_id == call_id)

@@ -29,6 +29,7 @@ from kiban.office.calls.service import get_call, lock_call
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.office import Office
 from kiban.office.paging import Page, PageRequest
+from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.work import Actor, Role, Work
 
 NO_STUDY = "there is no such study"
@@ -51,7 +52,7 @@ def study_call(
 
     Raises:
         NotFound: no such call.
-        Forbidden: not an operator or panel member of it, or one with a conflict of interest in it.
+        Forbidden: not an operator or panel member of it, or one with a stake or a conflict of interest in it.
         Conflict: it still takes proposals, or its scores, pins or proposals changed while it was being solved.
     """
     with office.work(actor, read_only=True) as work:
@@ -100,14 +101,14 @@ def _problem_for(work: Work, call_id: uuid.UUID, request: StudyRequest) -> Probl
 
 
 def require_unbiased(work: Work, call_id: uuid.UUID) -> None:
-    """Go on only for an operator or panel member of the call without a conflict of interest in it.
+    """Go on only for an operator or panel member of the call with neither a stake nor a conflict of interest in it.
 
     Raises:
         NotFound: no such call.
         Forbidden: otherwise.
     """
     get_call(work, call_id)
-    work.require(Role.OPERATOR, Role.PANEL, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR, Role.PANEL)
     if not work.actor.is_system and repository.conflicted(work.session, work.person_id, call_id):
         raise Forbidden(
             "awards weigh every proposal against the others, and one of this call's is closed to you by a conflict "
@@ -143,7 +144,7 @@ def get_study(work: Work, call_id: uuid.UUID, study_id: uuid.UUID) -> Selection:
 
     Raises:
         NotFound: no such study.
-        Forbidden: a conflict of interest, or no such role.
+        Forbidden: a stake or a conflict of interest in the call, or no such role.
     """
     _require_reader(work, call_id)
     study = repository.study(work.session, call_id, study_id)
@@ -161,6 +162,7 @@ def list_studies(work: Work, call_id: uuid.UUID, page: PageRequest) -> Page[Sele
 def _require_reader(work: Work, call_id: uuid.UUID) -> None:
     if work.actor.has(Role.AUDITOR):
         get_call(work, call_id)
+        require_impartial(work, call_id, Role.AUDITOR)
         if repository.conflicted(work.session, work.person_id, call_id):
             raise Forbidden("one of this call's proposals is closed to you by a conflict of interest")
         return

@@ -1,24 +1,16 @@
-"""The hash chain: each posting carries the hash of the one before, so that none can change, vanish or move unseen.
-
-A posting's hash is SHA-256 over the UTF-8 JSON array of its fields, in the order of `Link`, without spaces, non-ASCII
-characters as they are; accounts appear by code. Anyone with an export of the ledger can compute it again.
-"""
+"""What the hash of a posting covers, in this order; accounts appear by code. `office.hash_chain` computes it."""
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
-import orjson
-
-# Before the first posting.
-GENESIS = "0" * 64
+from kiban.office import hash_chain
 
 
 class Link(NamedTuple):
-    """What a posting's hash covers."""
+    """A posting's fields."""
 
     previous_hash: str
     number: int
@@ -34,7 +26,4 @@ class Link(NamedTuple):
     actor_id: uuid.UUID | None
 
     def hash(self) -> str:
-        fields = [*self]
-        fields[2] = self.at.astimezone(UTC).isoformat(timespec="microseconds")
-        fields[-1] = str(self.actor_id) if self.actor_id else None
-        return hashlib.sha256(orjson.dumps(fields)).hexdigest()
+        return hash_chain.digest(self)

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, aliased
 
 from kiban.office.database import commit_in_order
 from kiban.office.grants.models import Grant
+from kiban.office.hash_chain import GENESIS
 from kiban.office.ledger.accounts import AccountRef
-from kiban.office.ledger.chain import GENESIS
 from kiban.office.ledger.models import Account, AccountKind, CauseKind, LedgerHead, Posting
 from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.work import Actor, Role

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from kiban.office import months as calendar
 from kiban.office.audit.service import record
@@ -80,7 +82,10 @@ def _is_grantee(work: Work, grant: Grant) -> bool:
 
 
 def _milestones(work: Work, grant: Grant) -> list[Milestone]:
-    body = repository.submitted_body(work.session, grant.proposal_id)
+    return _milestones_in(grant, repository.submitted_body(work.session, grant.proposal_id))
+
+
+def _milestones_in(grant: Grant, body: Mapping[str, Any]) -> list[Milestone]:
     promised = [Milestone.model_validate(each) for each in body.get("milestones") or ()]
     if promised:
         return promised
@@ -103,6 +108,16 @@ def list_reports(
     return repository.reports(work.session, work.actor, page, grant_id=grant_id, status=status)
 
 
+def show_reports(work: Work, page: Page[MilestoneReport]) -> Page[ReportOut]:
+    """A page of reports as `show_report` shows each, with one query for all that they promised."""
+    found = repository.promises(work.session, {report.grant_id for report in page.items})
+    shown = []
+    for report in page.items:
+        grant, body = found[report.grant_id]
+        shown.append(_shown(work, report, _milestones_in(grant, body)))
+    return Page(shown, page.next_cursor)
+
+
 def is_late(work: Work, report: MilestoneReport) -> bool:
     """Handed in after its day, or not yet and the day is over. A report that is returned was handed in."""
     handed_in = report.submitted_at or work.now
@@ -110,8 +125,11 @@ def is_late(work: Work, report: MilestoneReport) -> bool:
 
 
 def show_report(work: Work, report: MilestoneReport) -> ReportOut:
-    grant = get_grant(work, report.grant_id)
-    milestone = next((each for each in _milestones(work, grant) if each.key == report.milestone), None)
+    return _shown(work, report, _milestones(work, get_grant(work, report.grant_id)))
+
+
+def _shown(work: Work, report: MilestoneReport, milestones: list[Milestone]) -> ReportOut:
+    milestone = next((each for each in milestones if each.key == report.milestone), None)
     promised: tuple[PromisedKpi, ...] = milestone.kpis if milestone else ()
     return ReportOut(
         id=report.id,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +26,20 @@ def submitted_body(session: Session, proposal_id: uuid.UUID) -> dict[str, Any]:
         .where(Proposal.id == proposal_id, ProposalVersion.number == Proposal.submitted_version)
     )
     return session.scalar(statement) or {}
+
+
+def promises(session: Session, grant_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Grant, dict[str, Any]]]:
+    """Each grant with the proposal that it was given for, of grants that the caller has seen."""
+    statement = (
+        sa.select(Grant, ProposalVersion.body)
+        .join(Proposal, Proposal.id == Grant.proposal_id)
+        .outerjoin(
+            ProposalVersion,
+            sa.and_(ProposalVersion.proposal_id == Proposal.id, ProposalVersion.number == Proposal.submitted_version),
+        )
+        .where(Grant.id.in_(grant_ids))
+    )
+    return {grant.id: (grant, body or {}) for grant, body in session.execute(statement)}
 
 
 def milestones_of(session: Session, grant_id: uuid.UUID) -> set[str]:

@@ -21,6 +21,7 @@ from kiban.office.proposals.schemas import ProposalBody
 from kiban.office.reviews import conflict_repository, detection, messages, peer, repository
 from kiban.office.reviews.affinity import Subject, affinities
 from kiban.office.reviews.assignment import Assigned, Problem, assign
+from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.reviews.models import Assignment, AssignmentRun, AssignmentStatus, PeerPlace
 from kiban.office.reviews.schemas import AssignmentOptions, AssignmentPlanOut, PairOut, ShortageOut
 from kiban.office.work import Role, Work
@@ -51,7 +52,7 @@ def preview(work: Work, call_id: uuid.UUID, options: AssignmentOptions) -> Assig
     Raises: as `run`.
     """
     call = calls.get_call(work, call_id)
-    work.require(Role.OPERATOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
     track = _track(call, options.track)
     found = detection.find(work, call_id)
     study = _study(work, call, track, options, {(each.proposal_id, each.person_id) for each in found if each.is_new})
@@ -65,12 +66,12 @@ def run(work: Work, call_id: uuid.UUID, options: AssignmentOptions) -> Assignmen
 
     Raises:
         NotFound: no such call.
-        Forbidden: not an operator of it.
+        Forbidden: not an operator of it, or one who competes in it.
         Invalid: no such track, or an automatic one, which nobody reviews.
         Conflict: the call is not at the stage for it.
     """
     call = calls.lock_call(work, call_id)
-    work.require(Role.OPERATOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
     track = _track(call, options.track)
     found = detection.detect(work, call_id)
     study = _study(work, call, track, options)

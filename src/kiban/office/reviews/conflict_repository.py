@@ -14,6 +14,7 @@ from kiban.office.paging import Page, PageRequest, read_page
 from kiban.office.proposals.models import Proposal, ProposalStatus, TeamMember
 from kiban.office.reviews import policy
 from kiban.office.reviews.models import ConflictKind, ConflictOfInterest, Relation
+from kiban.office.work import Actor
 
 
 def conflict(session: Session, conflict_id: uuid.UUID, *, lock: bool = False) -> ConflictOfInterest | None:
@@ -22,12 +23,22 @@ def conflict(session: Session, conflict_id: uuid.UUID, *, lock: bool = False) ->
 
 
 def conflicts_page(
-    session: Session, page: PageRequest, *, person_id: uuid.UUID | None, call_id: uuid.UUID | None
+    session: Session, actor: Actor, page: PageRequest, *, everybody: bool, call_id: uuid.UUID | None
 ) -> Page[ConflictOfInterest]:
-    """Those of a person, of a call's proposals and their organisations, or both."""
+    """One's own or everybody's, but for others' with proposals of calls in which the actor competes.
+
+    Args:
+        call_id: only those with the call's proposals and their organisations.
+    """
     statement = sa.select(ConflictOfInterest)
-    if person_id is not None:
-        statement = statement.where(ConflictOfInterest.person_id == person_id)
+    if not actor.is_system:
+        assert actor.person_id is not None
+        seen: sa.ColumnElement[bool] = ConflictOfInterest.person_id == actor.person_id
+        if everybody:
+            rivals = sa.select(Proposal.id).where(policy.has_stake(actor.person_id))
+            elsewhere = ConflictOfInterest.proposal_id.not_in(rivals)
+            seen = sa.or_(seen, ConflictOfInterest.proposal_id.is_(None), elsewhere)
+        statement = statement.where(seen)
     if call_id is not None:
         in_call = sa.select(Proposal.id).where(Proposal.call_id == call_id)
         applying = sa.select(Proposal.organisation_id).where(

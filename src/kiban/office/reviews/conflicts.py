@@ -13,6 +13,7 @@ from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews import assigning, conflict_repository, repository
 from kiban.office.reviews.detection import FACTS, end, end_conflicted
+from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictKind, ConflictOfInterest
 from kiban.office.reviews.policy import JUDGED, assigned_to, holds, may_judge
 from kiban.office.reviews.schemas import ConflictIn
@@ -28,7 +29,8 @@ def declare(work: Work, given: ConflictIn) -> ConflictOfInterest:
 
     Raises:
         NotFound: no such proposal, or none this person judges; no such organisation or person.
-        Forbidden: somebody else's, without being an operator.
+        Forbidden: somebody else's, without being an operator, or in a call in which the operator competes: it would
+            end rivals' reviews.
     """
     person_id = given.person_id or work.person_id
     call_id = None
@@ -50,6 +52,8 @@ def declare(work: Work, given: ConflictIn) -> ConflictOfInterest:
     # In one order, and before any assignment: who submits a review holds its call first.
     judged = sorted(repository.calls_judged_by(work.session, person_id) | ({call_id} if call_id else set()))
     for each in judged:
+        if person_id != work.actor.person_id:
+            require_impartial(work, each, Role.OPERATOR)
         calls.lock_call(work, each)
     row = ConflictOfInterest(
         id=work.new_id(),
@@ -75,7 +79,8 @@ def lift(work: Work, conflict_id: uuid.UUID, reason: str) -> ConflictOfInterest:
 
     Raises:
         NotFound: no such conflict.
-        Forbidden: not an operator, the person it is about, or one with a conflict with the same proposal.
+        Forbidden: not an operator, the person it is about, one with a conflict with the same proposal, or one who
+            competes in a call that the person judges or that the proposal is in.
         Conflict: a fact that nobody can lift, or lifted already.
     """
     work.require(Role.OPERATOR)
@@ -87,6 +92,11 @@ def lift(work: Work, conflict_id: uuid.UUID, reason: str) -> ConflictOfInterest:
     me, about = work.actor.person_id, row.proposal_id
     if me is not None and about is not None and conflict_repository.conflicted_pairs(work.session, [about], [me]):
         raise Forbidden("an operator without a conflict with the proposal must lift it")
+    judged = repository.calls_judged_by(work.session, row.person_id)
+    if row.proposal_id is not None:
+        judged = {repository.call_of(work.session, row.proposal_id)}
+    for call_id in judged:
+        require_impartial(work, call_id, Role.OPERATOR)
     if row.kind in FACTS:
         raise Conflict("belonging to the organisation or the team cannot be lifted", where="conflict_id")
     if row.lifted_at is not None:
@@ -99,11 +109,13 @@ def lift(work: Work, conflict_id: uuid.UUID, reason: str) -> ConflictOfInterest:
 
 
 def list_conflicts(work: Work, page: PageRequest, call_id: uuid.UUID | None = None) -> Page[ConflictOfInterest]:
-    """Everybody's for the office and its auditors (with a call: of its proposals), one's own for others."""
+    """Everybody's for the office and its auditors (with a call: of its proposals), one's own for others.
+
+    Who competes in a call reads only their own of those with its proposals: they tell who judges what.
+    """
     roles = Role.OPERATOR, Role.AUDITOR
     everybody = any(work.actor.has(role, call_id) for role in roles)
-    person_id = None if everybody else work.person_id
-    return conflict_repository.conflicts_page(work.session, page, person_id=person_id, call_id=call_id)
+    return conflict_repository.conflicts_page(work.session, work.actor, page, everybody=everybody, call_id=call_id)
 
 
 def recuse(work: Work, assignment_id: uuid.UUID, reason: str) -> Assignment:

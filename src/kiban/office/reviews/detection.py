@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kiban.office.audit.service import record
 from kiban.office.calls import service as calls
 from kiban.office.reviews import conflict_repository, repository
+from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictKind, ConflictOfInterest, Review
 from kiban.office.work import Role, Work
 
@@ -57,10 +58,10 @@ def detect(work: Work, call_id: uuid.UUID) -> list[FoundConflict]:
 
     Raises:
         NotFound: no such call.
-        Forbidden: not an operator of it.
+        Forbidden: not an operator of it, or one who competes in it.
     """
     call = calls.lock_call(work, call_id)
-    work.require(Role.OPERATOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
     found = find(work, call.id)
     new = [each for each in found if each.is_new]
     for each in new:

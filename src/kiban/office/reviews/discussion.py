@@ -12,6 +12,7 @@ from kiban.office.guards.text import clean_text
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews import repository
+from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.reviews.models import Discussion, DiscussionWindow
 from kiban.office.reviews.policy import may_judge
 from kiban.office.reviews.schemas import RemarkOut
@@ -23,11 +24,11 @@ def set_open(work: Work, call_id: uuid.UUID, track: str, is_open: bool) -> None:
 
     Raises:
         NotFound: no such call.
-        Forbidden: not an operator of it.
+        Forbidden: not an operator of it, or one who competes in it.
         Invalid: no such track, or one of peers, who never read each other's reviews: it could serve them.
     """
     call = calls.lock_call(work, call_id)
-    work.require(Role.OPERATOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
     kind = next((each.kind for each in calls.tracks_of(call) if each.key == track), None)
     if kind != "panel":
         problem = f"the call has no track {track!r}" if kind is None else "only a panel's track is discussed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from kiban.office.calls.models import Call
@@ -61,6 +61,30 @@ def remind(work: Work, call: Call, person: Person, count: int, due_at: datetime)
         payload={"call_id": str(call.id), "count": count, "is_over": is_over},
         language=person.language,
     )
+
+
+def ask_to_confirm(work: Work, call: Call, people: Iterable[Person], submission_id: uuid.UUID) -> None:
+    """Once for each handing-in that outdated their reviews."""
+    link = f"{work.settings.public_url}/reviews"
+    for person in people:
+        notify(
+            work,
+            cause=f"reviews:outdated:{submission_id}:{person.id}",
+            event="reviews.outdated",
+            emails=[person.email],
+            ja=Message(
+                f"審査の確認のお願い（{call.title_ja}）",
+                f"{person.name} 様\n\n審査済みの申請が新しい版で再提出されました。新しい版をご覧のうえ、審査結果を"
+                f"確認または修正してください。それまで、この審査は集計に入りません。\n{link}\n",
+            ),
+            en=Message(
+                f"Please confirm a review ({call.title_en})",
+                f"Dear {person.name},\n\na proposal that you reviewed was handed in again in a new version. Please "
+                f"read it, and confirm or revise your review. Until then it does not count.\n{link}\n",
+            ),
+            payload={"call_id": str(call.id)},
+            language=person.language,
+        )
 
 
 def tell_shortage(work: Work, call: Call, receipts: Sequence[str]) -> None:

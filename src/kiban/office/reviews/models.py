@@ -89,6 +89,7 @@ class Review(Base):
     confidence: Mapped[int | None]  # 1 to 5
     text_to_applicant: Mapped[str] = mapped_column(sa.Text, default="")
     text_to_panel: Mapped[str] = mapped_column(sa.Text, default="")
+    submission: Mapped[int]  # which handing-in of the proposal it judges: Submission.number
     version: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]
     submitted_at: Mapped[datetime | None]

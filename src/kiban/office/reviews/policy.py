@@ -2,6 +2,10 @@
 
 Each function gives an SQL expression correlated on `Proposal`, for a statement that selects from it. The person is an
 id, or a column of the statement that holds one.
+
+Who competes in a call has no seat in its office: the panel, operators and auditors are shut out of a whole call while
+they have a stake in it (`calls_at_stake`), whatever they know of the single proposal. A conflict of interest without a
+stake closes the proposal it is about, and the award studies, which weigh each proposal against all others.
 """
 
 from __future__ import annotations
@@ -11,15 +15,21 @@ import uuid
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from kiban.office.calls.models import Call, CallStatus
+from kiban.office.database import shared_alias
 from kiban.office.members.models import Person
-from kiban.office.proposals.models import Proposal, ProposalStatus, TeamMember
-from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictOfInterest, DiscussionWindow
+from kiban.office.proposals.models import Proposal, ProposalStatus, Submission, TeamMember
+from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictOfInterest, DiscussionWindow, Review
 from kiban.office.work import Actor, Role
 
 Who = uuid.UUID | InstrumentedAttribute[uuid.UUID]
 
 # Proposals that are judged, or were, whatever became of them afterwards.
 JUDGED = (ProposalStatus.SUBMITTED, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
+
+# Made once: an alias costs a millisecond, and every request of the office's people asks for these.
+_PERSON, _ENTRY = shared_alias(Person), shared_alias(Proposal)
+_MEMBER, _CALL = shared_alias(TeamMember), shared_alias(Call)
 
 
 def conflict_exists(actor_person_id: Who) -> sa.ColumnElement[bool]:
@@ -93,6 +103,45 @@ def competitors() -> sa.Subquery:
     return sa.union(authors, teams).subquery()
 
 
+def has_stake(person_id: uuid.UUID) -> sa.ColumnElement[bool]:
+    """Whether this person competes in the proposal's call; see `calls_at_stake`."""
+    return Proposal.call_id.in_(calls_at_stake(person_id))
+
+
+def calls_at_stake(person_id: uuid.UUID) -> sa.CompoundSelect[uuid.UUID]:
+    """Calls in which this person competes, so that rivals' proposals and the deliberations are closed to them.
+
+    A stake is a proposal of the person's own organisation, one they wrote, or one whose team they are in. It counts as
+    long as it is judged or may still be: a draft or what was withdrawn while the call takes proposals, what was ruled
+    out until the decision. So nobody reads the others first and comes in afterwards. Being named in a team counts while
+    that proposal is judged, for who hands it in answers for its team. Other than for reviewers (`competitors`), a name
+    is enough: their reviews would be gone for good, while this ends with the proposal's part in the call.
+    """
+    judged = _ENTRY.status.in_(JUDGED)
+    taking = sa.select(_CALL.id).where(_CALL.closed_at.is_(None))
+    undecided = sa.select(_CALL.id).where(_CALL.status.not_in((CallStatus.DECIDED, CallStatus.ARCHIVED)))
+    begun = _ENTRY.status.in_((ProposalStatus.DRAFT, ProposalStatus.WITHDRAWN))
+    entered = sa.or_(
+        judged,
+        sa.and_(begun, _ENTRY.call_id.in_(taking)),
+        sa.and_(_ENTRY.status == ProposalStatus.INELIGIBLE, _ENTRY.call_id.in_(undecided)),
+    )
+    organisation = sa.select(_PERSON.organisation_id).where(_PERSON.id == person_id).scalar_subquery()
+    # Two statements for the team, so that each goes by its own index.
+    in_team = (
+        sa.select(_ENTRY.call_id)
+        .join(_MEMBER, _MEMBER.proposal_id == _ENTRY.id)
+        .join(_PERSON, column == own)
+        .where(_PERSON.id == person_id, judged)
+        for column, own in ((_MEMBER.email, _PERSON.email), (_MEMBER.orcid, _PERSON.orcid))
+    )
+    return sa.union(
+        sa.select(_ENTRY.call_id).where(_ENTRY.organisation_id == organisation, entered),
+        sa.select(_ENTRY.call_id).where(_ENTRY.created_by == person_id, entered),
+        *in_team,
+    )
+
+
 def takes_part(person_id: Who) -> sa.ColumnElement[bool]:
     """Whether this person wrote the proposal, or their e-mail address or ORCID iD is in its team."""
     person, member = aliased(Person), aliased(TeamMember)
@@ -130,7 +179,8 @@ def may_judge(actor: Actor) -> sa.ColumnElement[bool]:
 
     The panel, the office and its auditors, and reviewers who have submitted their own review while the track's
     discussion is open; in distributed peer review nobody reads another's. A conflict and a recusal end it, whatever
-    else the person is; a reviewer's part ends with the role, and with a proposal of their own in the call.
+    else the person is; the office's part ends in a call in which they have a stake, a reviewer's with the role, and
+    with a proposal of their own in the call.
     """
     judged = Proposal.status.in_(JUDGED)
     if actor.person_id is None:
@@ -149,8 +199,31 @@ def may_judge(actor: Actor) -> sa.ColumnElement[bool]:
         .exists()
     )
     reviewed = sa.and_(submitted, discussion_open(), holds(actor, Role.REVIEWER), sa.not_(competes(person_id)))
-    standing = sa.or_(holds(actor, Role.PANEL, Role.OPERATOR, Role.AUDITOR), reviewed)
+    in_office = sa.and_(holds(actor, Role.PANEL, Role.OPERATOR, Role.AUDITOR), sa.not_(has_stake(person_id)))
+    standing = sa.or_(in_office, reviewed)
     return sa.and_(judged, standing, is_free(person_id))
+
+
+def is_outdated() -> sa.ColumnElement[bool]:
+    """Whether a `Review` of the statement judges other content than the proposal's last handing-in has.
+
+    By digest: the same content handed in again leaves its reviews as they are.
+    """
+    last = (
+        sa.select(Submission.digest)
+        .where(Submission.proposal_id == Proposal.id)
+        .order_by(Submission.number.desc())
+        .limit(1)
+        .correlate_except(Submission)
+        .scalar_subquery()
+    )
+    read = (
+        sa.select(Submission.digest)
+        .where(Submission.proposal_id == Proposal.id, Submission.number == Review.submission)
+        .correlate_except(Submission)
+        .scalar_subquery()
+    )
+    return last.is_distinct_from(read)
 
 
 def is_free(person_id: Who) -> sa.ColumnElement[bool]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from kiban.office.members.models import Organisation, Person, RoleGrant
 from kiban.office.paging import Page, PageRequest, read_page
-from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion, TeamMember
+from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion, Submission, TeamMember
 from kiban.office.reviews import policy
 from kiban.office.reviews.models import (
     Assignment,
@@ -33,12 +33,14 @@ class Judgement(NamedTuple):
     """A submitted review where it belongs.
 
     `in_conflict`: a conflict, or a part in another proposal of the call, stands now, whether or not it was marked.
+    `is_outdated`: other content was handed in since.
     """
 
     proposal: Proposal
     assignment: Assignment
     review: Review
     in_conflict: bool
+    is_outdated: bool
 
 
 # --- people and proposals
@@ -94,6 +96,10 @@ def proposals_seen(session: Session, actor: Actor, call_id: uuid.UUID) -> set[uu
     return set(session.scalars(sa.select(Proposal.id).where(Proposal.call_id == call_id, policy.may_judge(actor))))
 
 
+def call_of(session: Session, proposal_id: uuid.UUID) -> uuid.UUID:
+    return session.scalars(sa.select(Proposal.call_id).where(Proposal.id == proposal_id)).one()
+
+
 def bodies(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, object]]:
     """What was submitted."""
     statement = (
@@ -138,6 +144,10 @@ def has_submitted(session: Session, person_ids: Collection[uuid.UUID], call_id: 
     own = policy.competitors()
     statement = sa.select(own.c.person_id).where(own.c.call_id == call_id, own.c.person_id.in_(person_ids))
     return set(session.scalars(statement))
+
+
+def has_stake(session: Session, person_id: uuid.UUID, call_id: uuid.UUID) -> bool:
+    return session.scalar(sa.select(sa.literal(call_id).in_(policy.calls_at_stake(person_id)))) or False
 
 
 # --- assignments
@@ -271,6 +281,49 @@ def review_of(session: Session, assignment_id: uuid.UUID) -> Review | None:
     )
 
 
+def last_submission(session: Session, proposal_id: uuid.UUID) -> int:
+    """Number of the proposal's last handing-in; 0: there is none."""
+    statement = sa.select(sa.func.max(Submission.number)).where(Submission.proposal_id == proposal_id)
+    return session.scalar(statement) or 0
+
+
+def version_handed_in(session: Session, proposal_id: uuid.UUID, number: int) -> int | None:
+    """Which version of the proposal a handing-in was."""
+    statement = sa.select(Submission.version).where(Submission.proposal_id == proposal_id, Submission.number == number)
+    return session.scalar(statement)
+
+
+def outdated(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Assignment]:
+    """Standing assignments whose submitted review judges other content than was last handed in."""
+    statement = (
+        sa.select(Assignment)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .join(Review, Review.assignment_id == Assignment.id)
+        .where(
+            Assignment.status == AssignmentStatus.DONE,
+            Review.submitted_at.is_not(None),
+            Review.tainted_at.is_(None),
+            Proposal.status.in_(policy.JUDGED),
+            policy.is_outdated(),
+            *conditions,
+        )
+        .order_by(Assignment.id)
+    )
+    return list(session.scalars(statement))
+
+
+def is_outdated(session: Session, review_id: uuid.UUID) -> bool:
+    """Whether what was last handed in differs from what the review, or its draft, judges."""
+    statement = (
+        sa.select(policy.is_outdated())
+        .select_from(Review)
+        .join(Assignment, Assignment.id == Review.assignment_id)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(Review.id == review_id)
+    )
+    return bool(session.scalar(statement))
+
+
 def review_with_proposal(session: Session, review_id: uuid.UUID) -> tuple[Review, Assignment, Proposal] | None:
     statement = (
         sa.select(Review, Assignment, Proposal)
@@ -285,7 +338,7 @@ def review_with_proposal(session: Session, review_id: uuid.UUID) -> tuple[Review
 def judgements(session: Session, proposal_ids: Collection[uuid.UUID]) -> list[Judgement]:
     """Every submitted review of these proposals, tainted ones and those of ended assignments among them."""
     statement = (
-        sa.select(Proposal, Assignment, Review, policy.conflict_exists(Assignment.reviewer_id))
+        sa.select(Proposal, Assignment, Review, policy.conflict_exists(Assignment.reviewer_id), policy.is_outdated())
         .join(Assignment, Assignment.proposal_id == Proposal.id)
         .join(Review, Review.assignment_id == Assignment.id)
         .where(Proposal.id.in_(proposal_ids), Review.submitted_at.is_not(None))
@@ -293,7 +346,7 @@ def judgements(session: Session, proposal_ids: Collection[uuid.UUID]) -> list[Ju
     )
     rows = session.execute(statement).all()
     reviewers: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
-    for proposal, assignment, _, _ in rows:
+    for proposal, assignment, *_ in rows:
         if not assignment.is_peer:
             reviewers[proposal.call_id].add(assignment.reviewer_id)
     competing = {
@@ -307,8 +360,9 @@ def judgements(session: Session, proposal_ids: Collection[uuid.UUID]) -> list[Ju
             assignment,
             review,
             bool(in_conflict) or (not assignment.is_peer and (proposal.call_id, assignment.reviewer_id) in competing),
+            bool(is_outdated),
         )
-        for proposal, assignment, review, in_conflict in rows
+        for proposal, assignment, review, in_conflict, is_outdated in rows
     ]
 
 

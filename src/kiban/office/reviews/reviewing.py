@@ -1,4 +1,10 @@
-"""Writing a review: drafts, submission, reopening; and reading others' once one's own is in."""
+"""Writing a review: drafts, submission, reopening; and reading others' once one's own is in.
+
+A review judges one handing-in of its proposal, the one that its reviewer read, and counts for that content alone. When
+other content is handed in afterwards, while the call is open or because an officer allowed it, the review is outdated:
+it is shown as being about the older version, its reviewer is asked to confirm or revise it, and until then it enters no
+score, no award and no feedback. The same content handed in again outdates nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,7 @@ from kiban.office.errors import Conflict, Invalid, NotFound
 from kiban.office.guards.text import clean_text
 from kiban.office.members.policy import require_somebody
 from kiban.office.proposals.models import Proposal
-from kiban.office.reviews import repository
+from kiban.office.reviews import messages, repository
 from kiban.office.reviews.models import Assignment, AssignmentStatus, Review
 from kiban.office.reviews.policy import may_judge
 from kiban.office.reviews.schemas import JudgedReviewOut, ReviewIn, ReviewOut
@@ -34,7 +40,7 @@ def read_own(work: Work, assignment_id: uuid.UUID) -> ReviewOut:
     """
     assignment, proposal = _own(work, assignment_id)
     call = calls.get_call(work, proposal.call_id)
-    return _shown(assignment, call, repository.review_of(work.session, assignment.id))
+    return _shown(work, assignment, call, repository.review_of(work.session, assignment.id))
 
 
 def save(work: Work, assignment_id: uuid.UUID, given: ReviewIn) -> ReviewOut:
@@ -42,16 +48,19 @@ def save(work: Work, assignment_id: uuid.UUID, given: ReviewIn) -> ReviewOut:
 
     Raises:
         NotFound: as `read_own`.
-        Invalid: an unknown criterion, or a score outside its scale.
+        Invalid: an unknown criterion, a score outside its scale, or a handing-in that there was not.
         Conflict: submitted already, the call was decided, or saved elsewhere since it was read.
     """
     assignment, proposal = _own(work, assignment_id, lock=True)
     call = _being_reviewed(work, proposal)
+    if given.submission > repository.last_submission(work.session, proposal.id):
+        raise Invalid("the proposal was not handed in so often", where="submission", hint="`last_submission`")
     _check_scores(given.scores, calls.rubric_of(call))
     review = _unsubmitted(work, assignment, given.version)
     if review is None:
         review = Review(id=work.new_id(), assignment_id=assignment.id, version=0, tainted_reason="")
         work.session.add(review)
+    review.submission = given.submission
     review.scores = dict(given.scores)
     review.confidence = given.confidence
     review.text_to_applicant = clean_text(
@@ -61,7 +70,7 @@ def save(work: Work, assignment_id: uuid.UUID, given: ReviewIn) -> ReviewOut:
     review.version += 1
     review.updated_at = work.now
     work.session.flush()
-    return _shown(assignment, call, review)
+    return _shown(work, assignment, call, review)
 
 
 def submit(work: Work, assignment_id: uuid.UUID, version: int) -> ReviewOut:
@@ -70,22 +79,72 @@ def submit(work: Work, assignment_id: uuid.UUID, version: int) -> ReviewOut:
     Raises:
         NotFound: as `read_own`.
         Invalid: a criterion without a score, no confidence, or too few words for the applicant.
-        Conflict: as `save`.
+        Conflict: as `save`, or other content was handed in than the draft judges.
     """
     _, seen = _own(work, assignment_id)
-    calls.lock_call(work, seen.call_id)  # a decision reads the scores under the same lock
+    # A decision reads the scores under the same lock, and a proposal is handed in under it.
+    calls.lock_call(work, seen.call_id)
     assignment, proposal = _own(work, assignment_id, lock=True)
     call = _being_reviewed(work, proposal)
     review = _unsubmitted(work, assignment, version)
     if review is None:
         raise Invalid("there is no draft to submit", where="version", hint="save it first")
+    if repository.is_outdated(work.session, review.id):
+        raise Conflict(
+            "another version of the proposal was handed in since it was read",
+            where="submission",
+            hint="read it, and save the review for the last submission",
+        )
     _check_complete(review, calls.rubric_of(call))
     review.submitted_at = work.now
     review.version += 1
     assignment.status = AssignmentStatus.DONE
     work.session.flush()
-    record(work, "reviews.submitted", "review", review.id)
-    return _shown(assignment, call, review)
+    record(work, "reviews.submitted", "review", review.id, submission=review.submission)
+    return _shown(work, assignment, call, review)
+
+
+def confirm(work: Work, assignment_id: uuid.UUID, submission: int) -> ReviewOut:
+    """Let one's outdated review stand, as it is, for what was handed in since. Twice does nothing the second time.
+
+    Args:
+        submission: the handing-in that was read for it, which must be the last.
+
+    Raises:
+        NotFound: as `read_own`, or no review was submitted.
+        Conflict: another version was handed in meanwhile, or the call was decided.
+    """
+    assignment, call, review = _submitted(work, assignment_id)
+    if submission != repository.last_submission(work.session, assignment.proposal_id):
+        raise Conflict("that is not the last submission", where="submission", hint="read the proposal again")
+    if review.submission != submission:
+        before, review.submission = review.submission, submission
+        review.version += 1
+        review.updated_at = work.now
+        work.session.flush()
+        record(work, "reviews.confirmed", "review", review.id, before=before, submission=submission)
+    return _shown(work, assignment, call, review)
+
+
+def revise(work: Work, assignment_id: uuid.UUID) -> ReviewOut:
+    """Take one's outdated review back as a draft, to write it anew for what was handed in since.
+
+    Raises:
+        NotFound: as `confirm`.
+        Conflict: the review is not outdated, which only an operator reopens; or the call was decided.
+    """
+    assignment, call, review = _submitted(work, assignment_id)
+    if not repository.is_outdated(work.session, review.id):
+        raise Conflict("it is about the version last handed in", hint="an operator can reopen it")
+    _reopen(work, assignment, review, "another version was handed in")
+    return _shown(work, assignment, call, review)
+
+
+def ask_again(work: Work, call: Call, proposal_id: uuid.UUID, submission_id: uuid.UUID) -> None:
+    """Ask those whose reviews a handing-in has outdated to confirm or revise them."""
+    rows = repository.outdated(work.session, Proposal.id == proposal_id)
+    people = repository.people(work.session, [row.reviewer_id for row in rows])
+    messages.ask_to_confirm(work, call, [each for each in people.values() if each.disabled_at is None], submission_id)
 
 
 def reopen(work: Work, review_id: uuid.UUID, reason: str) -> None:
@@ -108,13 +167,7 @@ def reopen(work: Work, review_id: uuid.UUID, reason: str) -> None:
     if review.tainted_at is not None or assignment.status is not AssignmentStatus.DONE:
         raise Conflict("a tainted review stays as it is")
     _being_reviewed(work, found[2])
-    before = {"scores": review.scores, "confidence": review.confidence}
-    review.submitted_at = None
-    review.version += 1
-    review.updated_at = work.now
-    assignment.status = AssignmentStatus.ASSIGNED
-    words = clean_text(reason, max_chars=2_000, where="reason")
-    record(work, "reviews.reopened", "review", review.id, reason=words, before=before)
+    _reopen(work, assignment, review, clean_text(reason, max_chars=2_000, where="reason"))
 
 
 def reviews_of(work: Work, proposal_id: uuid.UUID) -> list[JudgedReviewOut]:
@@ -146,6 +199,9 @@ def reviews_of(work: Work, proposal_id: uuid.UUID) -> list[JudgedReviewOut]:
                 confidence=review.confidence or 0,
                 text_to_applicant=review.text_to_applicant,
                 text_to_panel=review.text_to_panel,
+                submission=review.submission,
+                proposal_version=repository.version_handed_in(work.session, proposal_id, review.submission),
+                is_outdated=each.is_outdated,
                 submitted_at=review.submitted_at,
                 tainted_at=review.tainted_at,
                 tainted_reason=review.tainted_reason,
@@ -160,6 +216,28 @@ def _own(work: Work, assignment_id: uuid.UUID, *, lock: bool = False) -> tuple[A
     if found is None:
         raise NotFound(NO_ASSIGNMENT, where="assignment_id")
     return found
+
+
+def _submitted(work: Work, assignment_id: uuid.UUID) -> tuple[Assignment, Call, Review]:
+    """One's own submitted review, while its call is held."""
+    _, seen = _own(work, assignment_id)
+    calls.lock_call(work, seen.call_id)
+    assignment, proposal = _own(work, assignment_id, lock=True)
+    call = _being_reviewed(work, proposal)
+    review = repository.review_of(work.session, assignment.id)
+    if review is None or review.submitted_at is None:
+        raise NotFound("no review was submitted", where="assignment_id")
+    return assignment, call, review
+
+
+def _reopen(work: Work, assignment: Assignment, review: Review, reason: str) -> None:
+    before = {"scores": review.scores, "confidence": review.confidence}
+    review.submitted_at = None
+    review.version += 1
+    review.updated_at = work.now
+    assignment.status = AssignmentStatus.ASSIGNED
+    record(work, "reviews.reopened", "review", review.id, reason=reason, before=before)
+    work.session.flush()
 
 
 def _being_reviewed(work: Work, proposal: Proposal) -> Call:
@@ -205,17 +283,22 @@ def _check_complete(review: Review, rubric: tuple[Criterion, ...]) -> None:
         raise Invalid(f"the applicant needs at least {least} characters{why}", where="text_to_applicant")
 
 
-def _shown(assignment: Assignment, call: Call, review: Review | None) -> ReviewOut:
+def _shown(work: Work, assignment: Assignment, call: Call, review: Review | None) -> ReviewOut:
+    proposal_id = assignment.proposal_id
     return ReviewOut(
         id=review.id if review else None,
         assignment_id=assignment.id,
-        proposal_id=assignment.proposal_id,
+        proposal_id=proposal_id,
         rubric=calls.rubric_of(call),
         scores=review.scores if review else {},
         confidence=review.confidence if review else None,
         text_to_applicant=review.text_to_applicant if review else "",
         text_to_panel=review.text_to_panel if review else "",
         version=review.version if review else 0,
+        submission=review.submission if review else None,
+        proposal_version=repository.version_handed_in(work.session, proposal_id, review.submission) if review else None,
+        last_submission=repository.last_submission(work.session, proposal_id),
+        is_outdated=review is not None and repository.is_outdated(work.session, review.id),
         due_at=assignment.due_at,
         submitted_at=review.submitted_at if review else None,
     )

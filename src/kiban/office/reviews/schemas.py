@@ -114,7 +114,10 @@ class AssignmentPlanOut(Schema):
 
 
 class AssignmentOut(Schema):
-    """`affinity` and the reviewer are for operators; one's own assignment says the rest."""
+    """`affinity` and the reviewer are for operators; one's own assignment says the rest.
+
+    `is_outdated`: its review judges an older version than was handed in since, and is to be confirmed or revised.
+    """
 
     id: uuid.UUID
     proposal_id: uuid.UUID
@@ -126,6 +129,7 @@ class AssignmentOut(Schema):
     due_at: datetime | None
     ended_at: datetime | None
     ended_reason: str
+    is_outdated: bool = False
 
 
 class EndedOut(Schema):
@@ -139,10 +143,11 @@ class ReviewIn(Schema):
     """A draft: criteria may be missing until it is submitted."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"version": 0, "scores": {"performance": 4}, "confidence": 3}]}
+        json_schema_extra={"examples": [{"version": 0, "submission": 1, "scores": {"performance": 4}, "confidence": 3}]}
     )
 
     version: Annotated[int, Field(ge=0)]  # the one that was read; another means somebody saved meanwhile
+    submission: Annotated[int, Field(ge=0)]  # which handing-in of the proposal was read: `last_submission` at that time
     scores: dict[Key, Annotated[int, Field(strict=True)]] = Field(default_factory=dict)
     confidence: Annotated[int, Field(ge=1, le=5, strict=True)] | None = None
     text_to_applicant: ReviewText = ""
@@ -153,8 +158,17 @@ class SubmitIn(Schema):
     version: Annotated[int, Field(ge=0)]
 
 
+class ConfirmIn(Schema):
+    """`submission`: the handing-in for which the review stands as well, which is the last."""
+
+    submission: Annotated[int, Field(ge=0)] = Field(examples=[2])
+
+
 class ReviewOut(Schema):
-    """One's own review, with the rubric and its anchors to score by."""
+    """One's own review, with the rubric and its anchors to score by.
+
+    `is_outdated`: other content was handed in than the review judges; it counts nowhere until confirmed or revised.
+    """
 
     id: uuid.UUID | None  # None: nothing was saved yet
     assignment_id: uuid.UUID
@@ -165,12 +179,19 @@ class ReviewOut(Schema):
     text_to_applicant: str
     text_to_panel: str
     version: int
+    submission: int | None  # which handing-in it judges, and that one's version; None: nothing was saved yet
+    proposal_version: int | None
+    last_submission: int
+    is_outdated: bool
     due_at: datetime | None
     submitted_at: datetime | None
 
 
 class JudgedReviewOut(Schema):
-    """A submitted review as others who judge read it. `reviewer_id`: for panel and office, None for reviewers."""
+    """A submitted review as others who judge read it. `reviewer_id`: for panel and office, None for reviewers.
+
+    `is_outdated`: it judges an older handing-in than the last (`submission`, of `proposal_version`) and counts nowhere.
+    """
 
     id: uuid.UUID
     proposal_id: uuid.UUID
@@ -180,6 +201,9 @@ class JudgedReviewOut(Schema):
     confidence: int
     text_to_applicant: str
     text_to_panel: str
+    submission: int
+    proposal_version: int | None
+    is_outdated: bool
     submitted_at: datetime
     tainted_at: datetime | None
     tainted_reason: str
@@ -244,6 +268,7 @@ class ScoreOut(Schema):
     score_range: float | None
     criteria: dict[str, float]
     tainted: int
+    outdated: int
     peer_group: int | None
     duties_missing: int
 
@@ -261,6 +286,7 @@ class LoadOut(Schema):
     assigned: int
     submitted: int
     overdue: int
+    outdated: int  # submitted, of an older version than was handed in since: to be confirmed or revised
     late: int  # submitted after their date
     next_due_at: datetime | None
 
@@ -270,6 +296,7 @@ class CoverageOut(Schema):
     wanted: int
     assigned: int
     submitted: int
+    outdated: int
     recused: int
     missing: int  # reviewers to be found, beyond those assigned
 

@@ -37,6 +37,7 @@ class GivenScore:
         value: weighted mean over the criteria, 0 to 1.
         criteria: by criterion, 0 to 1.
         tainted: given under a conflict of interest; it is counted as such and enters nothing.
+        outdated: of an older version than was handed in since; likewise.
     """
 
     proposal_id: uuid.UUID
@@ -44,6 +45,11 @@ class GivenScore:
     value: float
     criteria: Mapping[str, float] = field(default_factory=dict)
     tainted: bool = False
+    outdated: bool = False
+
+    @property
+    def counts(self) -> bool:
+        return not (self.tainted or self.outdated)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class ProposalScore:
         low, high: 95% confidence interval of the mean.
         calibrated_mean, calibrated_se: without the reviewers' severity (see `calibration`).
         score_range: between the highest and the lowest score.
-        tainted: scores that do not count.
+        tainted, outdated: scores that do not count.
         peer_group: of distributed peer review; groups are compared, and funded, each by itself.
         duties_missing: reviews the proposal's own peer reviewers owe past their date; a flag, never a deduction.
     """
@@ -72,6 +78,7 @@ class ProposalScore:
     score_range: float | None
     criteria: Mapping[str, float]
     tainted: int
+    outdated: int = 0
     peer_group: int | None = None
     duties_missing: int = 0
 
@@ -106,11 +113,14 @@ def score_proposals(given: Iterable[GivenScore], proposal_ids: Sequence[uuid.UUI
     """
     of: dict[uuid.UUID, list[GivenScore]] = {proposal_id: [] for proposal_id in proposal_ids}
     tainted: dict[uuid.UUID, int] = defaultdict(int)
+    outdated: dict[uuid.UUID, int] = defaultdict(int)
     for score in given:
         if score.proposal_id not in of:
             continue
         if score.tainted:
             tainted[score.proposal_id] += 1
+        elif score.outdated:
+            outdated[score.proposal_id] += 1
         else:
             of[score.proposal_id].append(score)
     squares = {proposal_id: _squares(scores) for proposal_id, scores in of.items()}
@@ -140,6 +150,7 @@ def score_proposals(given: Iterable[GivenScore], proposal_ids: Sequence[uuid.UUI
                 score_range=max(values) - min(values) if n else None,
                 criteria=_criteria_means(scores),
                 tainted=tainted[proposal_id],
+                outdated=outdated[proposal_id],
             )
         )
     return ScoreTable(tuple(table), calibration)

@@ -14,9 +14,10 @@ from kiban.office.calls.schemas import Criterion
 from kiban.office.errors import Conflict, NotFound
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews import peer, repository
+from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.reviews.models import AssignmentStatus
 from kiban.office.reviews.peer import PeerGroup
-from kiban.office.reviews.policy import holds, is_free, takes_part
+from kiban.office.reviews.policy import has_stake, holds, is_free, takes_part
 from kiban.office.reviews.repository import Judgement
 from kiban.office.reviews.schemas import CalibratedOut, FeedbackOut
 from kiban.office.reviews.scores import GivenScore, ProposalScore, ScoreTable, score_proposals, value_of
@@ -27,14 +28,15 @@ def score_table(work: Work, call_id: uuid.UUID) -> list[ProposalScore]:
     """The score of every judged proposal of a call, in the order of their ids; what awards are decided by.
 
     Groups of distributed peer review are tables of their own, so that nobody's scores reach their own proposal's
-    figures; all other tracks are one. Tainted reviews count nowhere.
+    figures; all other tracks are one. Tainted reviews count nowhere, nor do outdated ones (see `reviewing`) until their
+    reviewers have confirmed or revised them.
 
     Raises:
         NotFound: no such call.
-        Forbidden: neither operator, auditor nor panel of it.
+        Forbidden: neither operator, auditor nor panel of it, or one who competes in it.
     """
     call = calls.get_call(work, call_id)
-    work.require(Role.OPERATOR, Role.AUDITOR, Role.PANEL, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
     duties = _duties_missing(work, call_id)
     rows = [
         replace(score, peer_group=block.group, duties_missing=duties.get(score.proposal_id, 0))
@@ -60,7 +62,7 @@ def calibration(work: Work, call_id: uuid.UUID) -> list[CalibratedOut]:
     Raises: as `score_table`.
     """
     call = calls.get_call(work, call_id)
-    work.require(Role.OPERATOR, Role.AUDITOR, Role.PANEL, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
     seen = repository.proposals_seen(work.session, work.actor, call_id)
     return [
         CalibratedOut(
@@ -87,7 +89,7 @@ def peer_groups(work: Work, call_id: uuid.UUID) -> list[PeerGroup]:
     Raises: as `score_table`.
     """
     call = calls.get_call(work, call_id)
-    work.require(Role.OPERATOR, Role.AUDITOR, Role.PANEL, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
     return [group for study in _peer_studies(work, call) for group in study.groups]
 
 
@@ -109,14 +111,16 @@ def feedback(work: Work, proposal_id: uuid.UUID) -> FeedbackOut:
         Conflict: the call is not decided yet.
     """
     person_id = work.person_id
-    office = holds(work.actor, Role.OPERATOR, Role.AUDITOR) & is_free(person_id)
+    office = holds(work.actor, Role.OPERATOR, Role.AUDITOR) & is_free(person_id) & ~has_stake(person_id)
     proposal = repository.proposal(work.session, proposal_id, takes_part(person_id) | office)
     if proposal is None:
         raise NotFound("there is no such proposal", where="proposal_id")
     call = calls.get_call(work, proposal.call_id)
     if call.status not in (CallStatus.DECIDED, CallStatus.ARCHIVED):
         raise Conflict("reviews are shown after the decision")
-    given = [each for each in repository.judgements(work.session, [proposal_id]) if _counts(each)]
+    given = [
+        each for each in repository.judgements(work.session, [proposal_id]) if _is_free(each) and not each.is_outdated
+    ]
     # By digest: the order in which reviews came in could tell who wrote which.
     given.sort(key=lambda each: hashlib.sha256(each.review.id.bytes).digest())
     means = {
@@ -151,7 +155,8 @@ class _PeerStudy:
     scores: Sequence[GivenScore]
 
 
-def _counts(judgement: Judgement) -> bool:
+def _is_free(judgement: Judgement) -> bool:
+    """That no conflict of interest or recusal is known of who judged."""
     return (
         judgement.review.tainted_at is None
         and not judgement.in_conflict
@@ -161,9 +166,9 @@ def _counts(judgement: Judgement) -> bool:
 
 def _given(judgements: Sequence[Judgement], rubric: tuple[Criterion, ...]) -> Iterator[GivenScore]:
     for each in judgements:
-        counts = _counts(each)
         value, criteria = value_of(each.review.scores, rubric)
-        yield GivenScore(each.proposal.id, each.assignment.reviewer_id, value, criteria, tainted=not counts)
+        given = GivenScore(each.proposal.id, each.assignment.reviewer_id, value, criteria, outdated=each.is_outdated)
+        yield given if _is_free(each) else replace(given, tainted=True)
 
 
 def _blocks(work: Work, call: Call, only: Collection[uuid.UUID] | None = None) -> Iterator[_Block]:
@@ -204,7 +209,7 @@ def _peer_study(work: Work, call: Call, track: str) -> _PeerStudy:
         if any(group_of[score.proposal_id] in own[each.id] for each in mine):
             score = replace(score, tainted=True)
         scores.append(score)
-        if not score.tainted:
+        if score.counts:
             for each in mine:
                 handed_out[each.id].append((score.proposal_id, score.value))
     share = peer.shares(own, group_of, handed_out)

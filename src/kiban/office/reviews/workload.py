@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import timedelta
 
 from kiban.office.calls import service as calls
@@ -11,6 +12,7 @@ from kiban.office.members.policy import require_somebody
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.models import ProposalStatus
 from kiban.office.reviews import messages, repository
+from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.reviews.models import Assignment, AssignmentStatus
 from kiban.office.reviews.schemas import CoverageOut, LoadOut, WorkloadOut
 from kiban.office.work import Role, Work
@@ -22,6 +24,12 @@ def own_assignments(work: Work, page: PageRequest) -> Page[Assignment]:
     return repository.own_assignments(work.session, work.actor, page)
 
 
+def outdated(work: Work, rows: Collection[Assignment]) -> set[uuid.UUID]:
+    """Those of the assignments whose review is to be confirmed or revised."""
+    wanted = Assignment.id.in_([row.id for row in rows])
+    return {row.id for row in repository.outdated(work.session, wanted)} if rows else set()
+
+
 def assignments(
     work: Work, call_id: uuid.UUID, page: PageRequest, proposal_id: uuid.UUID | None = None
 ) -> Page[Assignment]:
@@ -29,10 +37,10 @@ def assignments(
 
     Raises:
         NotFound: no such call.
-        Forbidden: neither operator nor auditor of it.
+        Forbidden: neither operator nor auditor of it, or one who competes in it.
     """
     calls.get_call(work, call_id)
-    work.require(Role.OPERATOR, Role.AUDITOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR)
     return repository.assignments_page(work.session, work.actor, call_id, page, proposal_id)
 
 
@@ -41,10 +49,10 @@ def workload(work: Work, call_id: uuid.UUID) -> WorkloadOut:
 
     Raises:
         NotFound: no such call.
-        Forbidden: neither operator nor auditor of it.
+        Forbidden: neither operator nor auditor of it, or one who competes in it.
     """
     call = calls.get_call(work, call_id)
-    work.require(Role.OPERATOR, Role.AUDITOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR)
     kinds = {track.key: track.kind for track in calls.tracks_of(call)}
     seen = repository.proposals_seen(work.session, work.actor, call_id)
     reviewed = [
@@ -58,6 +66,7 @@ def workload(work: Work, call_id: uuid.UUID) -> WorkloadOut:
     for each in everything:
         by_reviewer[each.reviewer_id].append(each)
         by_proposal[each.proposal_id].append(each)
+    old = outdated(work, everything)
     submitted = repository.submitted_at_by_assignment(work.session, [each.id for each in everything])
     people = repository.people(work.session, by_reviewer.keys())
     loads = []
@@ -71,6 +80,7 @@ def workload(work: Work, call_id: uuid.UUID) -> WorkloadOut:
                 name=people[person_id].name,
                 assigned=len(waiting) + len(done),
                 submitted=len(done),
+                outdated=sum(each.id in old for each in done),
                 overdue=sum(due_at < work.now for due_at in dates),
                 late=sum(each.due_at is not None and submitted[each.id] > each.due_at for each in done),
                 next_due_at=min(dates, default=None),
@@ -88,6 +98,7 @@ def workload(work: Work, call_id: uuid.UUID) -> WorkloadOut:
                 wanted=wanted,
                 assigned=standing,
                 submitted=count[AssignmentStatus.DONE],
+                outdated=sum(each.id in old for each in own),
                 recused=count[AssignmentStatus.RECUSED],
                 missing=max(wanted - standing, 0),
             )
@@ -104,7 +115,7 @@ def remind(work: Work, call_id: uuid.UUID, within_days: int) -> int:
     Raises: as `workload`, for operators alone.
     """
     call = calls.get_call(work, call_id)
-    work.require(Role.OPERATOR, call_id=call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
     waiting: dict[uuid.UUID, list[Assignment]] = defaultdict(list)
     for each in repository.assignments(work.session, call_id):
         if each.status is AssignmentStatus.ASSIGNED and each.due_at is not None:

@@ -6,6 +6,7 @@ import uuid
 
 from fastapi import APIRouter, status
 
+from kiban.office.paging import Page as Rows
 from kiban.office.reviews import (
     assigning,
     conflicts,
@@ -17,6 +18,8 @@ from kiban.office.reviews import (
     workload,
 )
 from kiban.office.reviews import schemas as s
+from kiban.office.reviews.models import Assignment
+from kiban.office.work import Work
 from kiban.portal.api.dependencies import Page, PageQuery, Reading, Writing
 
 router = APIRouter(prefix="/reviews", tags=["reviews"])
@@ -55,7 +58,7 @@ def import_relations(work: Writing, given: s.RelationsIn) -> s.RelationsOut:
 @router.get("/assignments/mine", summary="What I am to review")
 def list_own_assignments(work: Reading, page: PageQuery) -> Page[s.AssignmentOut]:
     """Assignments that stand; those ended by a conflict or a recusal are gone."""
-    return Page.of(workload.own_assignments(work, page), s.AssignmentOut)
+    return _shown(work, workload.own_assignments(work, page))
 
 
 @router.get("/calls/{call_id}/assignments", summary="A call's assignments")
@@ -63,7 +66,14 @@ def list_assignments(
     work: Reading, page: PageQuery, call_id: uuid.UUID, proposal_id: uuid.UUID | None = None
 ) -> Page[s.AssignmentOut]:
     """For operators and auditors, without the proposals that they have a conflict with."""
-    return Page.of(workload.assignments(work, call_id, page, proposal_id), s.AssignmentOut)
+    return _shown(work, workload.assignments(work, call_id, page, proposal_id))
+
+
+def _shown(work: Work, rows: Rows[Assignment]) -> Page[s.AssignmentOut]:
+    outdated = workload.outdated(work, rows.items)
+    page = Page.of(rows, s.AssignmentOut)
+    page.items = [each.model_copy(update={"is_outdated": each.id in outdated}) for each in page.items]
+    return page
 
 
 @router.post("/calls/{call_id}/assignments/preview", summary="Preview an assignment")
@@ -104,8 +114,20 @@ def save_review(work: Writing, assignment_id: uuid.UUID, given: s.ReviewIn) -> s
 
 @router.post("/assignments/{assignment_id}/review/submit", summary="Submit a review")
 def submit_review(work: Writing, assignment_id: uuid.UUID, given: s.SubmitIn) -> s.ReviewOut:
-    """As it was saved; it cannot be changed afterwards."""
+    """As it was saved; it cannot be changed afterwards, unless another version of the proposal is handed in."""
     return reviewing.submit(work, assignment_id, given.version)
+
+
+@router.post("/assignments/{assignment_id}/review/confirm", summary="Confirm an outdated review")
+def confirm_review(work: Writing, assignment_id: uuid.UUID, given: s.ConfirmIn) -> s.ReviewOut:
+    """It stands as it is for the version that was handed in since, which must be the one that was read."""
+    return reviewing.confirm(work, assignment_id, given.submission)
+
+
+@router.post("/assignments/{assignment_id}/review/revise", summary="Revise an outdated review")
+def revise_review(work: Writing, assignment_id: uuid.UUID) -> s.ReviewOut:
+    """It becomes a draft again, and counts nowhere until it is submitted for the last version."""
+    return reviewing.revise(work, assignment_id)
 
 
 @router.post("/{review_id}/reopen", summary="Reopen a review", status_code=status.HTTP_204_NO_CONTENT)

@@ -19,9 +19,11 @@ from kiban.office.awards.letters.letter import letter_html
 from kiban.office.awards.models import PinKind, Selection
 from kiban.office.awards.schemas import DecisionIn, PinIn
 from kiban.office.awards.studies import add_pin
+from kiban.office.calls.models import Call
 from kiban.office.errors import Conflict, NotFound
 from kiban.office.members.models import Organisation
 from kiban.office.notices.models import Notice
+from kiban.office.proposals import eligibility
 from kiban.office.proposals.models import Proposal
 from kiban.office.reports.models import MilestoneReport
 from kiban.office.work import ANONYMOUS, Actor, Role, Work
@@ -121,6 +123,31 @@ def test_the_record_is_whole_for_the_office_and_redacted_for_the_public(judged: 
     for page in (whole, public):
         assert HOSTILE not in page
         assert "19,200,000" in page  # what the awards cost in all
+
+
+def test_the_record_tells_what_did_not_compete(judged: Judged) -> None:
+    """The office with receipts and reasons, the public by number; their applicants get no letter."""
+    out, gone = judged.propose(5, 5), judged.propose(5, 5)
+    with judged.office.work() as work:
+        call = work.session.get_one(Call, judged.call.id)
+        call.receipts, call.constraints = 2, {"most_proposals_per_organisation": 2}
+    with judged.office.work(judged.operator) as work:
+        eligibility.mark_ineligible(work, out.id, "対象外の組織である")
+        eligibility.take_out(work, gone.id, "申請者の申し出")
+    judged.proposals.clear()
+    announced(judged)
+    with reading(judged, judged.operator) as work:
+        whole = decision_record_html(work, judged.call.id)
+        public = decision_record_html(work, judged.call.id, public=True)
+        with pytest.raises(NotFound, match="did not take part"):
+            letter_html(work, out.id)
+    for page in (whole, public):
+        assert "対象外 1件、取下げ 1件" in page
+        assert "ineligible: 1, withdrawn: 1" in page
+        assert "at most 2 proposals per organisation" in page
+    for told in (str(out.receipt), str(gone.receipt), "対象外の組織である", "申請者の申し出"):
+        assert told in whole
+        assert told not in public
 
 
 def test_before_the_announcement_the_public_sees_no_record(judged: Judged) -> None:

@@ -20,6 +20,7 @@ from kiban.office.awards.solver.words import GROUPINGS
 from kiban.office.calls.service import constraints_of, rubric_of
 from kiban.office.calls.times import jst_en, jst_ja
 from kiban.office.members.service import contacts
+from kiban.office.proposals.models import ProposalStatus
 from kiban.office.work import Work
 
 OBJECTIVES = {
@@ -27,6 +28,10 @@ OBJECTIVES = {
     "breadth": ("採択の広がり", "Breadth"),
     "openness": ("公開度", "Openness"),
     "balance": ("配分の均衡", "Balance"),
+}
+RULED_OUT_NAMES = {
+    ProposalStatus.INELIGIBLE: ("対象外", "ineligible"),
+    ProposalStatus.WITHDRAWN: ("取下げ", "withdrawn"),
 }
 PINS = {
     PinKind.MUST: ("採択する", "must be funded"),
@@ -65,6 +70,7 @@ def _document(record: _Record, language: Language) -> Document:
     call = found.call
     sections = [
         _call(record, language),
+        *_ruled_out(record, language),
         _objectives(record, language),
         _pins(record, language),
         _grey_zone(record, language),
@@ -111,6 +117,10 @@ def _call(record: _Record, language: Language) -> Section:
             else f"{by[1]} {share.value}: {low:.0%} to {high:.0%} of {of[1]}"
         )
     for limit, said in (
+        (
+            rules.most_proposals_per_organisation,
+            ("提案は1組織あたり{:,}件まで", "at most {:,} proposals per organisation"),
+        ),
         (rules.per_organisation_yen, ("1組織あたり{:,}円まで", "at most {:,} yen per organisation")),
         (rules.per_organisation_gpu_hours, ("1組織あたり{:,} GPU時間まで", "at most {:,} GPU-hours per organisation")),
         (rules.per_organisation_awards, ("1組織あたり{:,}件まで", "at most {:,} awards per organisation")),
@@ -124,6 +134,26 @@ def _call(record: _Record, language: Language) -> Section:
     return Section(
         "公募と規則" if ja else "The call and its rules", facts=tuple(facts), items=tuple(items), tables=tables
     )
+
+
+def _ruled_out(record: _Record, language: Language) -> list[Section]:
+    """Proposals that were handed in and are not part of the decision; nothing where there are none."""
+    ja, found = language == "ja", record.decided
+    if not found.ruled_out:
+        return []
+    count = {status: sum(each.status is status for each in found.ruled_out) for status in RULED_OUT_NAMES}
+    text = "、".join(f"{RULED_OUT_NAMES[status][0]} {n}件" for status, n in count.items() if n)
+    if not ja:
+        text = ", ".join(f"{RULED_OUT_NAMES[status][1]}: {n}" for status, n in count.items() if n)
+    heading = "選考の対象とならなかった提案" if ja else "Proposals that did not compete"
+    if record.is_public:
+        return [Section(heading, paragraphs=(text,))]
+    rows = [
+        (each.receipt or "", each.title, RULED_OUT_NAMES[each.status][0 if ja else 1], each.status_reason or "—")
+        for each in found.ruled_out
+    ]
+    heads = ("受付番号", "提案", "状態", "理由") if ja else ("Receipt", "Proposal", "State", "Reason")
+    return [Section(heading, paragraphs=(text,), tables=(plain_table(heading, heads, rows, numbers_from=9),))]
 
 
 def _objectives(record: _Record, language: Language) -> Section:

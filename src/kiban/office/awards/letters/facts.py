@@ -32,6 +32,7 @@ class Decided:
     proposals: Mapping[uuid.UUID, Proposal]
     organisations: Mapping[uuid.UUID, Organisation]
     pins: tuple[Pin, ...]  # those taken away too
+    ruled_out: tuple[Proposal, ...]  # ineligible or withdrawn: handed in, and not part of the decision
 
     @property
     def pinned(self) -> set[uuid.UUID]:
@@ -74,4 +75,5 @@ def decided(work: Work, call_id: uuid.UUID) -> Decided:
         proposals={each.proposal.id: each.proposal for each in entrants},
         organisations={each.organisation.id: each.organisation for each in entrants},
         pins=tuple(repository.pins(work.session, call_id, removed=True)),
+        ruled_out=tuple(repository.ruled_out(work.session, call_id)),
     )
