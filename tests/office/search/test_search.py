@@ -11,7 +11,7 @@ from kiban.office.errors import Invalid
 from kiban.office.office import Office
 from kiban.office.paging import PageRequest
 from kiban.office.search import service
-from kiban.office.search.bigrams import fold, query_grams, text_grams
+from kiban.office.search.grams import fold
 from kiban.office.search.models import SQLITE_INDEX, Face, SearchDocument
 from kiban.office.tables import METADATA
 from kiban.office.work import SYSTEM, Role
@@ -53,18 +53,6 @@ def test_every_text_with_the_words_is_found_and_no_other(
             continue
         expected = {key for key, text in folded.items() if all(word in text for word in words)}
         assert set(find(office, query, PageRequest(limit=200))) & set(ids) == expected
-
-
-@given(LETTERS)
-def test_folding_is_done_once(text: str) -> None:
-    assert fold(fold(text)) == fold(text)
-
-
-@given(LETTERS, st.integers(0, 12), st.integers(1, 5))
-def test_a_piece_of_a_text_has_only_its_grams(text: str, at: int, length: int) -> None:
-    folded = fold(text)
-    for word in folded[at : at + length].split():
-        assert query_grams([word]) <= text_grams(folded)
 
 
 def test_widths_cases_and_single_characters(office: Office, rows: Rows) -> None:

@@ -1,1 +1,1 @@
-"""Search over proposals in Japanese and English: NFKC character bigrams, on both databases alike."""
+"""Search over proposals in Japanese and English by runs of characters (NFKC), on both databases alike."""

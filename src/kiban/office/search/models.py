@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kiban.office.database import Base, one_of
-from kiban.office.search.bigrams import to_words
+from kiban.office.search.grams import to_words
 
 
 class Face(StrEnum):
@@ -34,7 +34,7 @@ class Grams(sa.types.TypeDecorator[set[int]]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        array = postgresql.ARRAY(sa.BigInteger())
+        array = postgresql.ARRAY(sa.Integer())
         return dialect.type_descriptor(array if dialect.name == "postgresql" else sa.Text())
 
     def process_bind_param(self, value: set[int] | None, dialect: sa.Dialect) -> list[int] | str | None:
@@ -53,7 +53,8 @@ class SearchDocument(Base):
     __table_args__ = (
         sa.UniqueConstraint("proposal_id", "face"),
         sa.Index("ix_search_documents_grams", "grams", postgresql_using="gin").ddl_if(dialect="postgresql"),
-        {"sqlite_autoincrement": True},
+        # Texts and grams lie apart from their rows, so that a look at thousands of rows reads few pages.
+        {"sqlite_autoincrement": True, "postgresql_with": {"toast_tuple_target": 128}},
     )
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)

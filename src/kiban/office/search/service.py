@@ -16,7 +16,7 @@ from typing import Any
 from kiban.office.errors import Invalid
 from kiban.office.paging import LARGEST, Page, PageRequest
 from kiban.office.search import repository
-from kiban.office.search.bigrams import MOST_QUERY_CHARS, fold, terms, text_grams, title_grams
+from kiban.office.search.grams import MOST_QUERY_CHARS, fold, terms, text_grams
 from kiban.office.search.models import Face
 from kiban.office.work import Work
 
@@ -51,15 +51,19 @@ def put_all(work: Work, texts: Sequence[Text]) -> None:
     """Index texts, each in place of the one before; of two for the same face, the last counts."""
     wanted = {(each.proposal_id, each.face): (each.title, each.text) for each in texts}
     known = repository.digests(work.session, {each.proposal_id for each in texts})
+    calls = repository.calls_of(work.session, {each.proposal_id for each in texts})
     new: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     seen: dict[tuple[str, str], dict[str, Any]] = {}  # one submission puts the same text under several faces
-    for key, given in wanted.items():
+    for (proposal_id, face), given in wanted.items():
         values = seen.get(given) or seen.setdefault(given, _values(*given))
-        number, digest = known.get(key, (None, ""))
+        number, digest = known.get((proposal_id, face), (None, ""))
+        if digest == values["digest"]:
+            continue
+        values = values | {"grams": values["grams"] | repository.labels(face, calls[proposal_id])}
         if number is None:
-            new.append(values | {"proposal_id": key[0], "face": key[1]})
-        elif digest != values["digest"]:
+            new.append(values | {"proposal_id": proposal_id, "face": face})
+        else:
             changed.append(values | {"number": number})
     if new:
         repository.insert(work.session, new)
@@ -70,7 +74,8 @@ def put_all(work: Work, texts: Sequence[Text]) -> None:
 def _values(title: str, text: str) -> dict[str, Any]:
     title, text = fold(title), fold(text)
     digest = hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()
-    return {"title": title, "text": text, "digest": digest, "grams": text_grams(text) | title_grams(text_grams(title))}
+    grams = text_grams(text) | text_grams(title, of_title=True)
+    return {"title": title, "text": text, "digest": digest, "grams": grams}
 
 
 def find(work: Work, query: str, page: PageRequest, *, call_id: uuid.UUID | None = None) -> Page[Hit]:
@@ -86,25 +91,11 @@ def find(work: Work, query: str, page: PageRequest, *, call_id: uuid.UUID | None
         raise Invalid("write what to look for", where="q")
     if not 1 <= page.limit <= LARGEST:
         raise Invalid(f"a page has 1 to {LARGEST} items", where="limit")
-    in_title, before = _read_cursor(page.cursor)
-    hits: list[tuple[int, Hit]] = []
-    for part in (True, False) if in_title else (False,):
-        rows = repository.find(
-            work.session,
-            work.actor,
-            words,
-            call_id=call_id,
-            in_title=part,
-            before=before if part is in_title else None,
-            limit=page.limit + 1 - len(hits),
-        )
-        hits += [(row.number, Hit(row.proposal_id, _excerpt(row.text, words[0]), part)) for row in rows]
-        if len(hits) > page.limit:
-            break
-    shown = hits[: page.limit]
-    more = len(hits) > page.limit
-    cursor = _cursor(shown[-1][1].in_title, shown[-1][0]) if more else None
-    return Page([hit for _, hit in shown], cursor)
+    sought = repository.Sought(work.actor, words, call_id, _read_cursor(page.cursor), page.limit + 1)
+    found = repository.find(work.session, sought)
+    shown = found[: page.limit]
+    cursor = _cursor(shown[-1].in_title, shown[-1].number) if len(found) > page.limit else None
+    return Page([Hit(row.proposal_id, _excerpt(row.text, words[0]), row.in_title) for row in shown], cursor)
 
 
 def _excerpt(text: str, word: str) -> str:
@@ -117,9 +108,9 @@ def _cursor(in_title: bool, number: int) -> str:
     return base64.urlsafe_b64encode(f"{'t' if in_title else 'x'}{number}".encode()).decode().rstrip("=")
 
 
-def _read_cursor(given: str | None) -> tuple[bool, int | None]:
+def _read_cursor(given: str | None) -> tuple[bool, int] | None:
     if given is None:
-        return True, None
+        return None
     try:
         text = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode("ascii")
         number = int(text[1:])
