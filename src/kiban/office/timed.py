@@ -14,6 +14,8 @@ from typing import Protocol
 import sqlalchemy as sa
 import structlog
 
+from kiban.office import changes
+from kiban.office.audit import chain
 from kiban.office.calls.lifecycle import close_due
 from kiban.office.database import Database
 from kiban.office.grants.alerts import raise_due
@@ -52,14 +54,20 @@ def _in_work(act: Callable[[Work], object]) -> Callable[[Office], None]:
     return run
 
 
+def _forget_changes(office: Office) -> None:
+    changes.forget_old(office.database)
+
+
 MINUTE, HOUR = 60.0, 3600.0
 TASKS = (
     TimedTask("close calls", 15, _in_work(close_due)),
     TimedTask("bring the cluster up to date", 15, carry_out),
     TimedTask("deliver notices", 15, deliver_waiting),
+    TimedTask("chain the audit record", MINUTE, chain.extend),
     TimedTask("read usage", 5 * MINUTE, sync),
     TimedTask("release tranches", 10 * MINUTE, _in_work(release_due)),
     TimedTask("start and stop grants", 10 * MINUTE, _in_work(start_and_stop_due)),
+    TimedTask("forget what changed", 10 * MINUTE, _forget_changes),
     TimedTask("raise alerts", HOUR, _in_work(raise_due)),
     TimedTask("expire unused blocks", HOUR, _in_work(expire_due)),
     TimedTask("warn of expiry", HOUR, _in_work(warn_expiring)),

@@ -47,6 +47,8 @@ class Actor:
     session_id: uuid.UUID | None = None
     token_id: uuid.UUID | None = None
     is_system: bool = False
+    # When it has to be found out anew who this is, though nothing changed: a credential expires. None: never.
+    known_until: datetime | None = field(default=None, compare=False)
 
     def has(self, role: Role, call_id: uuid.UUID | None = None) -> bool:
         """Whether the actor has a role, in the whole programme or in this call."""
@@ -89,14 +91,23 @@ def system_clock() -> datetime:
 
 
 @dataclass
+class Noticed:
+    """What a unit of work looked at. `beyond`: more than the database, so that the same rows may say something else
+    later: the clock, or the settings, which name places outside."""
+
+    beyond: bool = False
+
+
+@dataclass
 class Work:
     session: Session
     actor: Actor
-    settings: Settings
+    given_settings: Settings
     clock: Clock = system_clock
     ids: Ids = field(default_factory=Ids)
     request_id: str = ""
     address: str = ""
+    noticed: Noticed = field(default_factory=Noticed)
 
     def __post_init__(self) -> None:
         self._now = self.clock()
@@ -104,7 +115,13 @@ class Work:
     @property
     def now(self) -> datetime:
         """The instant at which this work began: one for all that it does."""
+        self.noticed.beyond = True
         return self._now
+
+    @property
+    def settings(self) -> Settings:
+        self.noticed.beyond = True
+        return self.given_settings
 
     def new_id(self) -> uuid.UUID:
         return self.ids.new(self._now)

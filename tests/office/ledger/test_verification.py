@@ -4,8 +4,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from kiban.office.hash_chain import GENESIS
 from kiban.office.ledger import repository
-from kiban.office.ledger.chain import GENESIS
 from kiban.office.ledger.verification import Verification, verify
 from kiban.office.office import Office
 

@@ -97,7 +97,8 @@ def test_a_whole_season_holds_what_it_promises_and_is_the_same_again(tmp_path: P
         def count(*conditions: sa.ColumnElement[bool]) -> int:
             return work.session.scalar(sa.select(sa.func.count()).where(*conditions)) or 0
 
-        assert count(Proposal.status == ProposalStatus.WITHDRAWN) >= 1
+        assert count(Proposal.status == ProposalStatus.WITHDRAWN) >= 2  # one of them after the close
+        assert count(Proposal.status == ProposalStatus.INELIGIBLE) == 1
         assert count(Proposal.status == ProposalStatus.DRAFT) >= 1  # one came too late
         assert count(Review.tainted_at.is_not(None)) >= 1
         assert count(Assigned.status == AssignmentStatus.RECUSED) >= 1

@@ -50,6 +50,10 @@ JUDGES = {
     "panel_other": ("a_draft", "b_draft", "a_sub", "b_sub", "a_grant"),
     "observer": ("a_draft", "b_draft", "a_sub", "b_sub", "a_rejected", "名前second", "名前reviewer"),
 } | dict.fromkeys(CONFLICTED, ("a_draft", "a_sub", "a_rejected", "議論a_sub"))
+JUDGES |= dict.fromkeys(
+    ("panel_b", "operator_b", "auditor_b"),
+    ("a_draft", "a_sub", "a_rejected", "議論a_sub", "審査会への所見", "審査会の案", "b_draft", "b_sub"),
+)
 # Announced to everybody, with the organisations that were funded.
 PUBLIC = ("/awards", "/awards/calls/{call_id}/record", "/awards/calls/{call_id}/decision")
 

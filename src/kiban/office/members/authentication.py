@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from kiban.office.errors import Unauthenticated
 from kiban.office.guards.tokens import Secret, is_token, token_digest
@@ -46,7 +46,7 @@ def _of_token(office: Office, bearer: str) -> Actor:
     if holder.last_used_at is None or now - holder.last_used_at >= SEEN_EVERY:
         with office.work(ANONYMOUS) as work:
             repository.mark_token_used(work.session, holder.credential_id, now)
-    return _actor(holder, is_token=True)
+    return _actor(holder, now, is_token=True)
 
 
 def _of_session(office: Office, cookie: str) -> Actor:
@@ -62,10 +62,12 @@ def _of_session(office: Office, cookie: str) -> Actor:
     if now - holder.last_used_at >= SEEN_EVERY:
         with office.work(ANONYMOUS) as work:
             repository.mark_session_seen(work.session, holder.credential_id, now)
-    return _actor(holder, is_token=False)
+    return _actor(holder, now, is_token=False)
 
 
-def _actor(holder: Holder, *, is_token: bool) -> Actor:
+def _actor(holder: Holder, now: datetime, *, is_token: bool) -> Actor:
+    used = holder.last_used_at
+    noted = used if used is not None and now - used < SEEN_EVERY else now
     held = [(role, call) for role, call in holder.roles if policy.in_force(role, is_strong=holder.is_strong)]
     return Actor(
         person_id=holder.person_id,
@@ -75,4 +77,6 @@ def _actor(holder: Holder, *, is_token: bool) -> Actor:
         scopes=frozenset(holder.scopes or ()) if is_token else None,
         session_id=None if is_token else holder.credential_id,
         token_id=holder.credential_id if is_token else None,
+        # Asked again to note that it is still used; long before a session ends for want of use.
+        known_until=min(holder.expires_at, noted + SEEN_EVERY),
     )

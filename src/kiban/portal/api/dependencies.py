@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel
 
+from kiban.office.members import sessions
 from kiban.office.office import Office
 from kiban.office.paging import LARGEST, PageRequest
 from kiban.office.paging import Page as Rows
@@ -58,6 +59,14 @@ async def _page_request(
 
 
 PageQuery = Annotated[PageRequest, Depends(_page_request)]
+
+
+async def session_cookie(request: Request) -> str | None:
+    return request.cookies.get(sessions.cookie_name(office_of(request).settings))
+
+
+# A part of what tells callers apart, so that an answer which depends on it can be kept.
+SessionCookie = Annotated[str | None, Depends(session_cookie)]
 
 
 class Page(BaseModel, Generic[Out]):

@@ -6,8 +6,8 @@ from typing import cast
 
 from fastapi import Request
 
+from kiban.office.changes import note_tables, noting_tables
 from kiban.office.errors import Forbidden, Unauthenticated
-from kiban.office.guards.tokens import token_digest
 from kiban.office.members import authentication, sessions
 from kiban.office.work import ANONYMOUS, Actor
 from kiban.portal.api.dependencies import office_of
@@ -32,20 +32,14 @@ def identify(request: Request) -> Actor:
         return ANONYMOUS
     actor = _recent(request)
     if actor is None:
-        actor = authentication.authenticate(office, bearer, cookie)
-        if request.state.data_version is not None and actor.person_id is not None:
-            recents_of(request).actors.keep(credential_of(request), request.state.data_version, actor)
+        with noting_tables() as tables:
+            actor = authentication.authenticate(office, bearer, cookie)
+        note_tables(tables)
+        if request.state.look is not None and actor.person_id is not None:
+            recents_of(request).keep_actor(request.state.credential, actor, request.state.look, frozenset(tables))
     if cookie is not None and actor.session_id is not None and request.method not in SAFE:
         sessions.check_csrf(cookie, request.headers.get(CSRF_HEADER))
     return actor
-
-
-def credential_of(request: Request) -> str:
-    """A digest of what the caller shows, whether or not it is of any use; empty without."""
-    shown = request.headers.get("authorization")
-    if shown is None:
-        shown = request.cookies.get(sessions.cookie_name(office_of(request).settings), "")
-    return token_digest(shown) if shown else ""
 
 
 def recents_of(request: Request) -> Recents:
@@ -53,8 +47,13 @@ def recents_of(request: Request) -> Recents:
 
 
 def _recent(request: Request) -> Actor | None:
-    version: str | None = request.state.data_version
-    return recents_of(request).actors.find(credential_of(request), version) if version is not None else None
+    if request.state.look is None:  # only reads have looked at what changed
+        return None
+    kept = recents_of(request).find_actor(request.state.credential)
+    if kept is None:
+        return None
+    note_tables(kept.tables)
+    return kept.value
 
 
 def _bearer(request: Request) -> str | None:

@@ -30,16 +30,16 @@ from kiban.office.members.schemas import (
 )
 from kiban.office.work import Role
 from kiban.portal.api.auth import private_work
-from kiban.portal.api.dependencies import Page, PageQuery, Reading, Writing, office_of
+from kiban.portal.api.dependencies import Page, PageQuery, Reading, SessionCookie, Writing
 from kiban.portal.api.routing import OPEN
 
 router = APIRouter(prefix="/members", tags=["members"])
 
 
 @router.get("/me", summary="Who one is here")
-def read_me(work: Reading, request: Request) -> Me:
+def read_me(work: Reading, cookie: SessionCookie) -> Me:
     """Roles in force and waiting for a second factor, scopes, organisation, sessions, and the CSRF token."""
-    return me.me(work, cookie=request.cookies.get(sessions.cookie_name(office_of(request).settings)))
+    return me.me(work, cookie=cookie)
 
 
 @router.get("/organisations", summary="Organisations")

@@ -69,7 +69,7 @@ class RequestContext:
         request_id = _request_id(headers)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        state["data_version"] = None  # reads learn it
+        state |= {"look": None, "tables": frozenset(), "beyond": True}  # what reads learn of what they look at
         state["address"] = client_address(scope, headers, self.surroundings.trusted_proxies)
         self._set_prefix(scope)
         status = 0

@@ -87,7 +87,8 @@ def list_reports(
 ) -> Page[ReportOut]:
     """Those of the grants one may see."""
     rows = milestones.list_reports(work, page, grant_id=grant_id, status=status)
-    return Page(items=[milestones.show_report(work, row) for row in rows.items], next_cursor=rows.next_cursor)
+    shown = milestones.show_reports(work, rows)
+    return Page(items=shown.items, next_cursor=shown.next_cursor)
 
 
 @router.post("/grants/{grant_id}/milestones", status_code=201, summary="Plan a grant's reports")

@@ -7,7 +7,6 @@ idempotency key, runs the endpoint, writes its result as JSON and commits.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 from collections.abc import Callable, Coroutine
@@ -16,16 +15,19 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from kiban.office.changes import noting_tables
 from kiban.office.work import Actor, Work
 from kiban.portal.api import idempotency, identity
 from kiban.portal.api.body import read_json
-from kiban.portal.api.dependencies import WorkWanted, office_of, reading, writing
-from kiban.portal.api.recent import LARGEST_ANSWER_BYTES, Answer
+from kiban.portal.api.dependencies import WorkWanted, office_of, reading, session_cookie, writing
+from kiban.portal.api.kept import is_known, key_of
+from kiban.portal.api.recent import Answer
 
 Endpoint = Callable[..., Response]
 # `openapi_extra` of a route that changes something and takes no sign-in: signing in is one.
@@ -64,11 +66,7 @@ class WorkRoute(APIRoute):
         self.takes_key = "POST" in (self.methods or ()) and any(found.call is writing for found in wants)
         self.dependant.call = self._answering(wants[0].name if wants else None)
         self._only_reads = self.methods == {"GET"} and bool(wants)
-        depends = self.dependant
-        # An endpoint that looks at the request itself may answer by anything in it.
-        self._keeps = self._only_reads and not (
-            depends.request_param_name or depends.response_param_name or depends.header_params or depends.cookie_params
-        )
+        self._keeps = self._only_reads and not _looks_at_request(self.dependant)
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
@@ -84,25 +82,26 @@ class WorkRoute(APIRoute):
         return strict
 
     async def _read(self, request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
-        """Answer from memory what was asked before of the same data by the same caller (see `recent`)."""
-        recents = identity.recents_of(request)
-        version = request.state.data_version = await asyncio.wrap_future(recents.versions.ask())
-        if not self._keeps:
-            response = await handle(request)
-            _tag(request, response)
+        """Answer, and keep the answer for who asks the same while it holds (`kept.KeptAnswers`)."""
+        recents, state = identity.recents_of(request), request.state
+        if state.look is None:
+            state.look = await recents.looks.next()
+        response = await handle(request)
+        body = getattr(response, "body", None)
+        if response.status_code != 200 or not isinstance(body, bytes):
             return response
-        key = (identity.credential_of(request), request.scope["path"], request.scope["query_string"])
-        kept = recents.answers.find(key, version)
-        if kept is not None:
-            request.state.actor = kept.actor
-            response = Response(kept.body, media_type="application/json")
-        else:
-            response = await handle(request)
-            body = getattr(response, "body", None)
-            is_json = response.status_code == 200 and response.media_type == "application/json"
-            if is_json and isinstance(body, bytes) and len(body) <= LARGEST_ANSWER_BYTES:
-                recents.answers.keep(key, version, Answer(request.state.actor, body))
-        _tag(request, response)
+        etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+        response.headers["ETag"] = etag
+        is_whose = state.credential != "" or state.actor.person_id is None
+        if self._keeps and is_whose and "set-cookie" not in response.headers and response.background is None:
+            answer = Answer(state.actor, self, tuple(response.raw_headers), etag.encode(), body)
+            recents.keep_answer(
+                key_of(request.scope), answer, look=state.look, tables=frozenset(state.tables), beyond=state.beyond
+            )
+        if is_known(etag.encode(), request.headers.get("if-none-match", "").encode("latin-1")):
+            response.status_code = 304
+            response.body = b""
+            del response.headers["content-length"]
         return response
 
     def _admit(self, request: Request) -> Actor:
@@ -119,6 +118,12 @@ class WorkRoute(APIRoute):
 
         def answer(**values: Any) -> Response:
             request = _REQUEST.get()
+            if not self._only_reads:
+                return perform(request, values)
+            with noting_tables() as request.state.tables:
+                return perform(request, values)
+
+        def perform(request: Request, values: dict[str, Any]) -> Response:
             actor = self._admit(request)
             if work_name is None:  # an endpoint with transactions of its own, such as signing in
                 return self._respond(endpoint(**values), values.get(response_name or ""))
@@ -158,35 +163,37 @@ class WorkRoute(APIRoute):
         return self.response_field.serialize_json(value)
 
 
+def _looks_at_request(dependant: Dependant) -> bool:
+    """Whether an endpoint may answer by more of the request than tells answers apart: path, query and credential."""
+    if dependant.call is session_cookie:
+        return False
+    takes = dependant.request_param_name or dependant.response_param_name
+    return bool(takes or dependant.header_params or dependant.cookie_params) or any(
+        _looks_at_request(each) for each in dependant.dependencies
+    )
+
+
 def _read(request: Request, actor: Actor, respond: Callable[[Work], Response]) -> Response:
     office = office_of(request)
     try:
         with office.reading(actor, **_origin(request)) as work:
-            return respond(work)
+            return _noticing(request, work, respond)
     except sa.exc.DBAPIError as error:
         if not error.connection_invalidated:
             raise
     # The database was restarted since the connection was last used; the pool has thrown the others away too.
     with office.reading(actor, **_origin(request)) as work:
-        return respond(work)
+        return _noticing(request, work, respond)
+
+
+def _noticing(request: Request, work: Work, respond: Callable[[Work], Response]) -> Response:
+    response = respond(work)
+    request.state.beyond = work.noticed.beyond
+    return response
 
 
 def _origin(request: Request) -> dict[str, Any]:
     return {"request_id": request.state.request_id, "address": request.state.address}
-
-
-def _tag(request: Request, response: Response) -> None:
-    """Let a caller who has this very answer already keep it (RFC 9110, section 13.1.2)."""
-    body = getattr(response, "body", None)
-    if response.status_code != 200 or not isinstance(body, bytes):
-        return
-    tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    response.headers["ETag"] = tag
-    asked = request.headers.get("if-none-match", "")
-    if tag in (part.strip().removeprefix("W/") for part in asked.split(",")):
-        response.status_code = 304
-        response.body = b""
-        del response.headers["content-length"]
 
 
 def add_routes(app_router: APIRouter, router: APIRouter, prefix: str) -> None:
