@@ -53,6 +53,23 @@ def test_a_look_finds_the_tables_that_were_changed_and_no_others(
     assert pool.id is not None
 
 
+def test_noting_that_a_credential_was_used_changes_nothing_else_of_it_does(office: Office, rows: Rows) -> None:
+    _postgresql(office)
+    rows.person()
+    known = Changes(office.database)
+    first = known.look()
+    with office.work() as work:
+        work.session.execute(sa.text("UPDATE browser_sessions SET last_seen_at = now()"))
+        work.session.execute(sa.text("UPDATE api_tokens SET last_used_at = now()"))
+    assert known.look() > first
+    assert known.unchanged({"browser_sessions", "api_tokens", "people"}, first)
+    with office.work() as work:
+        work.session.execute(sa.text("UPDATE browser_sessions SET last_seen_at = now(), revoked_at = now()"))
+    known.look()
+    assert not known.unchanged({"browser_sessions"}, first)
+    assert known.unchanged({"api_tokens"}, first)
+
+
 def test_on_sqlite_any_commit_changes_everything(office: Office, rows: Rows) -> None:
     if not office.database.is_sqlite:
         pytest.skip("PostgreSQL tells which tables")

@@ -32,9 +32,12 @@ _FUNCTION = "note_changed_table"
 _INSTALL = (
     f"CREATE TABLE IF NOT EXISTS {LOG} (xid bigint, name text, PRIMARY KEY (xid, name))",
     f"CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
-    f"INSERT INTO {LOG} VALUES (pg_current_xact_id()::text::bigint, TG_TABLE_NAME) ON CONFLICT DO NOTHING; "
-    "RETURN NULL; END$$",
+    f"INSERT INTO {LOG} VALUES (pg_current_xact_id()::text::bigint, coalesce(TG_ARGV[0], TG_TABLE_NAME)) "
+    "ON CONFLICT DO NOTHING; RETURN NULL; END$$",
 )
+# In a table's `info`: columns whose change is not told, such as when something was last used, which each use writes.
+# What shows them says itself how long it holds.
+UNTOLD = "untold_columns"
 # An empty name: this transaction changed no table that anybody reads.
 NOTE_NOTHING = f"INSERT INTO {LOG} VALUES (pg_current_xact_id()::text::bigint, '') ON CONFLICT DO NOTHING"
 _LOOK = (
@@ -60,10 +63,16 @@ def _install(table: sa.Table, connection: sa.Connection, **_: object) -> None:
         return
     for statement in _INSTALL:
         connection.exec_driver_sql(statement)
-    connection.exec_driver_sql(
-        f"CREATE OR REPLACE TRIGGER {table.name}_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table.name} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {_FUNCTION}()"
-    )
+    untold = table.info.get(UNTOLD, ())
+    told = ", ".join(column.name for column in table.columns if column.name not in untold)
+    triggers = [("changed", f"INSERT OR DELETE OR TRUNCATE OR UPDATE OF {told}", "")]
+    if untold:
+        triggers.append(("used", f"UPDATE OF {', '.join(untold)}", "''"))
+    for name, acts, note in triggers:
+        connection.exec_driver_sql(
+            f"CREATE OR REPLACE TRIGGER {table.name}_{name} AFTER {acts} ON {table.name} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {_FUNCTION}({note})"
+        )
 
 
 def _remove(table: sa.Table, connection: sa.Connection, **_: object) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from kiban.office.changes import UNTOLD
 from kiban.office.database import Base, one_of
 from kiban.office.work import Role
 
@@ -103,6 +104,7 @@ class SignInState(Base):
 
 class BrowserSession(Base):
     __tablename__ = "browser_sessions"
+    __table_args__ = {"info": {UNTOLD: ["last_seen_at"]}}
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     person_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"), index=True)
@@ -118,6 +120,7 @@ class BrowserSession(Base):
 
 class ApiToken(Base):
     __tablename__ = "api_tokens"
+    __table_args__ = {"info": {UNTOLD: ["last_used_at"]}}
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     person_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"), index=True)

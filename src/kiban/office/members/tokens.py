@@ -102,6 +102,7 @@ def revoke(work: Work, token_id: uuid.UUID) -> None:
 def listed(work: Work, page: PageRequest, *, person_id: uuid.UUID | None = None) -> Page[ApiToken]:
     """Tokens that were not revoked, expired ones among them; never their text."""
     policy.require_somebody(work)
+    work.noticed.beyond = True  # when one was last used is not told as a change
     return credentials_repository.tokens(work.session, work.actor, page, person_id=person_id)
 
 

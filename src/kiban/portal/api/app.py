@@ -15,6 +15,7 @@ from kiban.office.members import policy as members
 from kiban.office.members.sessions import cookie_name
 from kiban.office.office import Office
 from kiban.portal.api import health, openapi, problems
+from kiban.portal.api.kept import KeptAnswers
 from kiban.portal.api.middleware import RequestContext, Surroundings, read_networks
 from kiban.portal.api.recent import Recents
 from kiban.portal.api.routing import add_routes
@@ -44,7 +45,7 @@ def create_app(
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         stop = on_start() if on_start is not None else None
         yield
-        app.state.recents.versions.close()
+        recents.looks.close()
         if stop is not None:
             await anyio.to_thread.run_sync(stop)
 
@@ -58,7 +59,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.office = office
-    app.state.recents = Recents(office.database, office.clock)
+    recents = app.state.recents = Recents(office.database, office.clock)
     for module in MODULES:
         add_routes(app.router, import_module(f"kiban.portal.api.{module}").router, PREFIX)
     health.install(app)
@@ -70,6 +71,7 @@ def create_app(
         trusted_proxies=read_networks(settings.trusted_proxies),
         over_tls=settings.public_url.startswith("https://"),
     )
+    app.add_middleware(KeptAnswers, recents=recents, cookie_name=cookie_name(settings))
     app.add_middleware(RequestContext, surroundings=surroundings)
     if not office.database.is_sqlite:
         for engine in (office.database.engine, office.database.reading_engine):
