@@ -104,7 +104,7 @@ class SignInState(Base):
 
 class BrowserSession(Base):
     __tablename__ = "browser_sessions"
-    __table_args__ = {"info": {UNTOLD: ["last_seen_at"]}}
+    __table_args__ = ({"info": {UNTOLD: ["last_seen_at"]}},)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     person_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"), index=True)
@@ -120,7 +120,7 @@ class BrowserSession(Base):
 
 class ApiToken(Base):
     __tablename__ = "api_tokens"
-    __table_args__ = {"info": {UNTOLD: ["last_used_at"]}}
+    __table_args__ = ({"info": {UNTOLD: ["last_used_at"]}},)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     person_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"), index=True)
