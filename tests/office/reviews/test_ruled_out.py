@@ -6,9 +6,12 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 
 from kiban.office.calls.models import Call
 from kiban.office.errors import NotFound
+from kiban.office.members.models import Person
+from kiban.office.notices.models import Notice
 from kiban.office.paging import PageRequest
 from kiban.office.proposals import eligibility
 from kiban.office.proposals.models import Proposal
@@ -67,6 +70,8 @@ def test_a_review_under_way_is_owed_no_more(season: Season, act: Ruling) -> None
         assert workload.own_assignments(work, PageRequest()).items == []
         with pytest.raises(NotFound):
             reviewing.read_own(work, row)
+        told = sa.select(Notice.recipient).where(Notice.event == "reviews.ruled_out")
+        assert list(work.session.scalars(told)) == [work.session.get_one(Person, reviewer.person_id).email]
 
 
 def test_what_was_reviewed_counts_again_with_its_proposal(season: Season) -> None:

@@ -19,6 +19,7 @@ from kiban.office.proposals import repository, service
 from kiban.office.proposals.models import ProposalStatus
 from kiban.office.proposals.outputs import ProposalOut
 from kiban.office.proposals.repository import Seen
+from kiban.office.reviews import reviewing
 from kiban.office.work import Role, Work
 
 
@@ -83,13 +84,15 @@ def _locked(work: Work, proposal_id: uuid.UUID, wanted: ProposalStatus) -> Seen:
 def _become(
     work: Work, seen: Seen, status: ProposalStatus, reason: str, verb: str, words_ja: str, words_en: str
 ) -> ProposalOut:
-    """The status and its reason, in the record of acts, and told to the organisation's applicants."""
+    """The status and its reason, in the record of acts, and told to the organisation's applicants and to reviewers."""
     proposal, organisation = seen.proposal, seen.organisation
     reason = clean_text(reason, max_chars=2_000, where="reason")
     proposal.status, proposal.updated_at = status, work.now
     proposal.status_reason = "" if status is ProposalStatus.SUBMITTED else reason
     work.session.flush()
     audit.record(work, f"proposals.{verb}", "proposal", proposal.id, receipt=proposal.receipt, reason=reason)
+    if status is not ProposalStatus.SUBMITTED:
+        reviewing.tell_ruled_out(work, seen.call, proposal.id)
     applicants = {contact.person_id for contact in contacts_with(work, Role.APPLICANT, seen.call.id)}
     people = [each for each in contacts_in(work, organisation.id) if each.person_id in applicants]
     link = f"{work.settings.public_url}/proposals/{proposal.id}"

@@ -87,6 +87,29 @@ def ask_to_confirm(work: Work, call: Call, people: Iterable[Person], submission_
         )
 
 
+def tell_ruled_out(work: Work, call: Call, people: Iterable[Person], proposal_id: uuid.UUID) -> None:
+    for person in people:
+        notify(
+            work,
+            # It may be ruled in, assigned and ruled out again.
+            cause=f"reviews:ruled_out:{proposal_id}:{person.id}:{work.now.isoformat()}",
+            event="reviews.ruled_out",
+            emails=[person.email],
+            ja=Message(
+                f"審査が1件不要になりました（{call.title_ja}）",
+                f"{person.name} 様\n\nお願いしていた申請のうち1件が、審査の対象から外れました。残りの審査は次のページに"
+                f"あります。\n{work.settings.public_url}/reviews\n",
+            ),
+            en=Message(
+                f"One review fewer ({call.title_en})",
+                f"Dear {person.name},\n\none of the proposals that you were asked to review is not judged any more. "
+                f"The others are on your page.\n{work.settings.public_url}/reviews\n",
+            ),
+            payload={"call_id": str(call.id)},
+            language=person.language,
+        )
+
+
 def tell_shortage(work: Work, call: Call, receipts: Sequence[str]) -> None:
     operators = repository.people_with(work.session, call.id, Role.OPERATOR)
     listed = ", ".join(sorted(receipts))

@@ -195,6 +195,12 @@ def assignment(session: Session, assignment_id: uuid.UUID, *, lock: bool = False
     return session.scalar(statement)
 
 
+def open_assignments(session: Session, proposal_id: uuid.UUID) -> list[Assignment]:
+    """Those of a proposal whose review is still to be submitted."""
+    to_do = Assignment.status == AssignmentStatus.ASSIGNED
+    return list(session.scalars(sa.select(Assignment).where(Assignment.proposal_id == proposal_id, to_do)))
+
+
 def assignments(session: Session, call_id: uuid.UUID, track: str | None = None) -> list[Assignment]:
     """Of proposals that are judged, the ended ones too: nobody owes a review of one that was withdrawn."""
     statement = (

@@ -9,7 +9,7 @@ score, no award and no feedback. The same content handed in again outdates nothi
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kiban.office.audit.service import record
 from kiban.office.calls import service as calls
@@ -17,6 +17,7 @@ from kiban.office.calls.models import Call, CallStatus
 from kiban.office.calls.schemas import Criterion
 from kiban.office.errors import Conflict, Invalid, NotFound
 from kiban.office.guards.text import clean_text
+from kiban.office.members.models import Person
 from kiban.office.members.policy import require_somebody
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews import messages, repository
@@ -143,8 +144,19 @@ def revise(work: Work, assignment_id: uuid.UUID) -> ReviewOut:
 def ask_again(work: Work, call: Call, proposal_id: uuid.UUID, submission_id: uuid.UUID) -> None:
     """Ask those whose reviews a handing-in has outdated to confirm or revise them."""
     rows = repository.outdated(work.session, Proposal.id == proposal_id)
+    messages.ask_to_confirm(work, call, _reviewers(work, rows), submission_id)
+
+
+def tell_ruled_out(work: Work, call: Call, proposal_id: uuid.UUID) -> None:
+    """Tell those who have not reviewed a proposal yet that they need not."""
+    rows = repository.open_assignments(work.session, proposal_id)
+    messages.tell_ruled_out(work, call, _reviewers(work, rows), proposal_id)
+
+
+def _reviewers(work: Work, rows: Sequence[Assignment]) -> list[Person]:
+    """Of these assignments, as far as they can sign in."""
     people = repository.people(work.session, [row.reviewer_id for row in rows])
-    messages.ask_to_confirm(work, call, [each for each in people.values() if each.disabled_at is None], submission_id)
+    return [person for person in people.values() if person.disabled_at is None]
 
 
 def reopen(work: Work, review_id: uuid.UUID, reason: str) -> None:
