@@ -112,7 +112,11 @@ def list_conflicts(work: Work, page: PageRequest, call_id: uuid.UUID | None = No
     """Everybody's for the office and its auditors (with a call: of its proposals), one's own for others.
 
     Who competes in a call reads only their own of those with its proposals: they tell who judges what.
+
+    Raises:
+        Unauthenticated: nobody is signed in.
     """
+    require_somebody(work)
     roles = Role.OPERATOR, Role.AUDITOR
     everybody = any(work.actor.has(role, call_id) for role in roles)
     return conflict_repository.conflicts_page(work.session, work.actor, page, everybody=everybody, call_id=call_id)
