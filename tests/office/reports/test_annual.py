@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from kiban.kit.errors import Refused
 from kiban.office.errors import Forbidden
 from kiban.office.members.models import Organisation
-from kiban.office.reports.annual import annual_html, annual_pdf
+from kiban.office.reports.annual import annual_html, annual_pdf, charts
 from kiban.office.reports.outcomes import record_release
 from kiban.office.reports.schemas import ReferenceScore, ReleaseIn, ScoreIn
 from kiban.office.supply.models import Pool
@@ -60,3 +60,10 @@ def test_pdf_or_a_clear_reason_why_not(running: Running, monkeypatch: pytest.Mon
 def test_grantees_do_not_read_it(running: Running) -> None:
     with running.funded.office.work(running.member, read_only=True) as work, pytest.raises(Forbidden):
         annual_html(work, 2026)
+
+
+def test_amounts_on_an_axis_are_said_as_people_say_them() -> None:
+    rows = [("2025-07", 12_000_000), ("2025-08", 163_000_000)]
+    japanese, english = (charts.by_month(rows, "円", "months", language=language) for language in ("ja", "en"))
+    assert [each in japanese for each in (">5,000万<", ">1億<", ">1.5億<")] == [True] * 3
+    assert ">150M<" in english

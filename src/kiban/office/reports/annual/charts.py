@@ -19,9 +19,15 @@ VARIABLES: Mapping[str, str] = {
     **{colour: f"--series-{index + 1}" for index, colour in enumerate(SERIES)},
 }
 WIDTH = 720
+# Labels of amounts, as Vega writes them: 4,000万, 1.5億; 40M.
+AMOUNTS: Mapping[str, str] = {
+    "ja": "datum.value >= 1e8 ? format(datum.value / 1e8, ',~f') + '億' : "
+    "datum.value >= 1e4 ? format(datum.value / 1e4, ',~f') + '万' : format(datum.value, ',')",
+    "en": "format(datum.value, '~s')",
+}
 
 
-def by_month(rows: Sequence[tuple[str, int]], title: str, name: str) -> Markup:
+def by_month(rows: Sequence[tuple[str, int]], title: str, name: str, *, language: str) -> Markup:
     """Bars of yen, one per month."""
     import altair as alt
 
@@ -31,7 +37,7 @@ def by_month(rows: Sequence[tuple[str, int]], title: str, name: str) -> Markup:
         .mark_bar(color=SERIES[0])
         .encode(
             x=alt.X("month:O", title=None, axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("value:Q", title=title, axis=alt.Axis(format="~s", tickCount=5)),
+            y=alt.Y("value:Q", title=title, axis=alt.Axis(labelExpr=AMOUNTS[language], tickCount=5)),
         )
         .properties(width=WIDTH, height=180)
     )

@@ -199,7 +199,7 @@ class _Report:
             [self.say("月", "Month"), self.say("円", "Yen")],
             [[month, f"{value:,}"] for month, value in used],
         )
-        chart = charts.by_month(used, self.say("円", "yen"), f"months-{self.language}")
+        chart = charts.by_month(used, self.say("円", "yen"), f"months-{self.language}", language=self.language)
         return Section(
             self.say("資金と計算資源", "Money and compute"),
             charts=((chart, self.say("月ごとの利用額（円）", "Yen used by month")),),
