@@ -51,6 +51,7 @@ def test_status_says_where_and_how(home: Path, tmp_path: Path) -> None:
     assert office(tmp_path, "status", "--json").returncode == 3
 
 
+@pytest.mark.slow
 def test_backup_and_restore_and_what_they_refuse(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "b.tar.zst"
     made = answer(office(home, "backup", str(file), "--json"))
@@ -62,6 +63,7 @@ def test_backup_and_restore_and_what_they_refuse(home: Path, tmp_path: Path) -> 
     assert answer(office(tmp_path / "new", "restore", str(file), "--force", "--json"))["rows"] == made["rows"]
 
 
+@pytest.mark.slow
 def test_migrate_goes_down_only_to_a_named_revision(tmp_path: Path) -> None:
     up = answer(office(tmp_path, "migrate", "--json"))
     assert (up["from"], up["current"]) == (None, True)
@@ -71,6 +73,7 @@ def test_migrate_goes_down_only_to_a_named_revision(tmp_path: Path) -> None:
     assert office(tmp_path, "migrate", "--to", "nonsense").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_serve_makes_its_database_answers_and_stops(tmp_path: Path, workers: int) -> None:
     environment = os.environ | {"KIBAN_HOME": str(tmp_path), "KIBAN_DATABASE_URL": ""}

@@ -191,9 +191,13 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_weights(
         assert digest_file(Path(report["artifacts"][stage]["path"], file.name)) == digest_file(file), stage
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so_and_leaves_nothing_half_made(tmp_path: Path, repo_root: Path) -> None:
     recipe = write_recipe(tmp_path, repo_root, 50_000_000)
+    # A shell without job control starts its background processes, such as a test run, with SIGINT ignored.
+    heeding = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(kiban("make", str(recipe)), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, heeding)
     assert process.stderr is not None
     lines = []
     for line in process.stderr:

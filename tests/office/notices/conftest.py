@@ -125,7 +125,8 @@ def secure_mail_server() -> Iterator[SecureMailServer]:
     authority.configure_trust(trust)
 
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"office", b"a secret"))
+        is_right = (data.login, data.password) == (b"office", b"a secret")
+        return AuthResult(success=is_right, handled=False)  # so that the server says 535 itself
 
     box = Mailbox()
     controller = AnyPort(
