@@ -29,7 +29,7 @@ from kiban.office.guards.inspection.report import (
     Finding,
     make_finding,
 )
-from kiban.office.guards.inspection.status import OUT_OF_MEMORY, TIMED_OUT
+from kiban.office.guards.inspection.status import OUT_OF_MEMORY
 
 __all__ = ["DEFAULT_LIMITS", "AttachmentLimits", "AttachmentReport", "Finding", "inspect_attachment"]
 
@@ -95,7 +95,7 @@ def _run(given: IO[bytes], answer: IO[bytes], limits: AttachmentLimits) -> Findi
         return make_finding("too_slow")
     if done.returncode == 0:
         return None
-    if done.returncode in (TIMED_OUT, -signal.SIGXCPU, -signal.SIGKILL):
+    if done.returncode in (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL):
         return make_finding("too_slow")
     reason = "memory" if done.returncode == OUT_OF_MEMORY else f"status {done.returncode}"
     return make_finding("cannot_inspect", f"its reader ended ({reason})")

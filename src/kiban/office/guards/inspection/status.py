@@ -2,6 +2,5 @@
 
 from __future__ import annotations
 
-TIMED_OUT = 1  # faulthandler's
 BROKEN = 70
 OUT_OF_MEMORY = 71

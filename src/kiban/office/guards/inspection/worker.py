@@ -6,10 +6,10 @@ A file made by malice can crash or hang a parser, or fill the memory; here that 
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
 import resource
+import signal
 import sys
 
 from kiban.office.guards.inspection.examine import examine
@@ -30,14 +30,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_REPORT_BYTES, MAX_REPORT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        # A thread below Python ends the process even while a native library is at work.
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-        # One byte more than is allowed tells that it is too large.
-        data = sys.stdin.buffer.read(limits.max_bytes + 1)
-        answers.write(examine(request["name"], data, limits).model_dump_json().encode())
-        answers.flush()
-        faulthandler.cancel_dump_traceback_later()
+    # The kernel ends the process, even while a native library is at work.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # One byte more than is allowed tells that it is too large.
+    data = sys.stdin.buffer.read(limits.max_bytes + 1)
+    answers.write(examine(request["name"], data, limits).model_dump_json().encode())
+    answers.flush()
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 if __name__ == "__main__":
