@@ -20,9 +20,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from kiban.office.database import Base, Database
+from kiban.office.database import LOG, NOTE_NOTHING, Base, Database
 
-LOG = "changed_tables"
 # Notes are kept for so many transactions; whoever looked longer ago takes everything as changed.
 KEPT_TRANSACTIONS = 100_000
 # With more new transactions than this at once it is not worth asking which tables they changed.
@@ -38,8 +37,6 @@ _INSTALL = (
 # In a table's `info`: columns whose change is not told, such as when something was last used, which each use writes.
 # What shows them says itself how long it holds.
 UNTOLD = "untold_columns"
-# An empty name: this transaction changed no table that anybody reads.
-NOTE_NOTHING = f"INSERT INTO {LOG} VALUES (pg_current_xact_id()::text::bigint, '') ON CONFLICT DO NOTHING"
 _LOOK = (
     "SELECT pg_current_snapshot()::text, ARRAY(SELECT xid || ' ' || name FROM {log} "
     "WHERE xid >= {ends} OR xid = ANY('{{{open}}}'::bigint[]))"

@@ -27,6 +27,10 @@ RECYCLE_SECONDS = 1800
 # libpq's: to connect, and (milliseconds) until what was sent must have arrived at a server that may be gone.
 _PATIENCE = {"connect_timeout": 10, "tcp_user_timeout": 35_000}
 
+# Which tables each transaction changed (`changes`). An empty name: none that anybody reads.
+LOG = "changed_tables"
+NOTE_NOTHING = f"INSERT INTO {LOG} VALUES (pg_current_xact_id()::text::bigint, '') ON CONFLICT DO NOTHING"
+
 Entity = TypeVar("Entity", bound="Base")
 
 
@@ -167,8 +171,7 @@ class Database:
                 if session.info.get(QUEUED):
                     # On the log's way to the disk other writers' commits keep company; see `commit_in_order`.
                     # It says of itself that it changed no table (`changes`).
-                    note = "INSERT INTO changed_tables VALUES (pg_current_xact_id()::text::bigint, '')"
-                    session.execute(sa.text(note))
+                    session.execute(sa.text(NOTE_NOTHING))
                     session.commit()
 
     @contextmanager

@@ -140,3 +140,19 @@ def test_everybody_finds_what_they_see_in_order_and_nothing_else(
     # The world would be no test if everybody, or nobody, saw everything.
     assert {who for who, size in sizes.items() if not size} == {"nobody", "applicant of another"}
     assert len(set(sizes.values())) > 8
+
+
+def test_a_search_that_fails_leaves_no_setting_behind(office: Office, world: World) -> None:
+    if office.database.is_sqlite:
+        pytest.skip("SQLite takes no settings")
+    actor = world.actors["operator"]
+    with office.reading(actor) as work:
+        work.session.scalars = _late  # type: ignore[method-assign]
+        with pytest.raises(sa.exc.OperationalError):
+            service.find(work, "医療", PageRequest())
+    with office.reading(actor) as work:
+        assert work.session.scalar(sa.text("SHOW enable_seqscan")) == "on"
+
+
+def _late(*_: object) -> None:
+    raise sa.exc.OperationalError("", {}, Exception("canceling statement due to statement timeout"))

@@ -7,8 +7,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 
-from kiban.office.changes import LOG
-from kiban.office.database import UtcTime
+from kiban.office.database import LOG, UtcTime
 from kiban.office.migrations import rules
 from kiban.office.search.models import SQLITE_INDEX, Grams
 from kiban.office.tables import METADATA

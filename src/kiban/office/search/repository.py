@@ -221,9 +221,12 @@ def _named(
     if session.get_bind().dialect.name != "postgresql":
         return session.scalars(statement).all()
     # Rows are small and their grams lie apart, so that PostgreSQL takes reading all of them for cheaper than the index.
-    # An error leaves a transaction to be rolled back, and the setting with it.
     session.execute(sa.text("SET enable_seqscan = off"))
-    numbers = session.scalars(statement).all()
+    try:
+        numbers = session.scalars(statement).all()
+    except sa.exc.DBAPIError:
+        session.connection().invalidate()  # the setting goes with the connection
+        raise
     session.execute(sa.text("RESET enable_seqscan"))
     return numbers
 
