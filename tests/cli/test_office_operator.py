@@ -17,6 +17,7 @@ import pytest
 from kiban.office.ledger.export import COLUMNS
 from kiban.office.season.clock import jst
 from kiban.office.season.play import fill
+from kiban.office.season.programme import REFERENCE
 from kiban.office.settings import Settings
 
 # Each command is a process of its own, a second and more.
@@ -36,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             raise _Enough
 
     with pytest.raises(_Enough):
-        fill(Settings(home=made, store=made, password_cost=1), tell=tell)
+        fill(Settings(home=made, store=made, password_cost=1), until=REFERENCE, tell=tell)
     return made
 
 

@@ -27,7 +27,7 @@ from kiban.office.notices.models import Notice
 from kiban.office.office import Office
 from kiban.office.settings import Settings
 from kiban.office.work import Role
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 
 __all__ = ["empty_database_url", "postgresql_server", "real"]
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]

@@ -26,6 +26,7 @@ COMMANDS = {
     "gc": ("kiban.cli.artifacts", "Remove artifacts that nothing refers to."),
     "serve": ("kiban.cli.serve", "Serve a model over HTTP, OpenAI-compatible."),
     "chat": ("kiban.cli.chat", "Chat with a model in the terminal."),
+    "portal": ("kiban.cli.portal", "Start the programme's pages on this machine, with a model to talk to."),
     "office": ("kiban.cli.office", "Run the programme: calls, awards, budgets, and the server for them."),
 }
 HIDDEN = {"stage": "kiban.cli.stage"}

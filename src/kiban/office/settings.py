@@ -19,6 +19,8 @@ class Settings(Schema):
     home: Path = Path(".kiban")  # database, attachments and key, unless said otherwise
     database_url: str = ""  # default: SQLite in `home`
     store: Path = Path(".kiban")  # the artifacts that reports point to
+    serving_url: str = ""  # an OpenAI-compatible server for the playground: http://127.0.0.1:8000; empty: none
+    serving_key: str = ""  # what that server wants as a bearer token, if anything
     public_url: str = "http://127.0.0.1:8080"  # as people reach it, for links in letters and mail
     smtp_url: str = ""  # smtp://user:password@host:587; empty: notices wait in the outbox
     mail_from: str = "kiban@localhost"

@@ -23,8 +23,8 @@ from kiban.office import schema
 from kiban.office.office import Office
 from kiban.office.settings import Settings
 from kiban.office.timed import TimedWork
-from kiban.portal import logs
-from kiban.portal.api.app import create_app
+from kiban.portal import charts, logs
+from kiban.portal.app import create_app
 from kiban.portal.protocol import BoundedHeads
 
 # A proxy keeps its connections open longer than this server's default, and would find them closed.
@@ -41,6 +41,8 @@ def app() -> FastAPI:
     def start() -> Callable[[], None]:
         timed = TimedWork(office)
         timed.start()
+        # The first chart of a process takes a second, and nobody should wait for it.
+        threading.Thread(target=charts.warm_up, name="charts", daemon=True).start()
 
         def stop() -> None:
             timed.stop()

@@ -9,7 +9,7 @@ from kiban.office.office import Office
 from kiban.office.supply.models import Pool
 from kiban.office.work import ANONYMOUS, Actor, Role
 from kiban.portal.api import identity
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 
 from ..conftest import Rows
 from .conftest import call_in, published

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from kiban.cli.office.reports import report as command
 from kiban.office import schema
 from kiban.portal.api import identity
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 
 from .conftest import Running
 

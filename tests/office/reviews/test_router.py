@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from kiban.office.guards.tokens import RANDOM_BYTES, new_token, token_digest
 from kiban.office.members.models import ApiToken
 from kiban.office.work import Actor
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 
 from .conftest import WORDS, Season
 

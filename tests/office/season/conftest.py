@@ -9,6 +9,7 @@ import pytest
 
 from kiban.office.season.clock import jst
 from kiban.office.season.play import fill
+from kiban.office.season.programme import REFERENCE
 from kiban.office.settings import Settings
 
 
@@ -26,7 +27,7 @@ def play_until(home: Path, month: str, *, force: bool = False) -> None:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        fill(settings_in(home), force=force, tell=tell)
+        fill(settings_in(home), until=REFERENCE, force=force, tell=tell)
 
 
 @pytest.fixture(scope="session")

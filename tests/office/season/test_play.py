@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,21 @@ import pytest
 import sqlalchemy as sa
 from pyotp import TOTP
 
-from kiban.kit.errors import Refused
-from kiban.office.awards.models import Award
-from kiban.office.grants.models import Alert, ChangeKind, ChangeRequest, ChangeStatus, Incident, Tranche, TrancheStatus
+from kiban.kit.errors import BadInput, Refused
+from kiban.office.audit.models import AuditEvent, AuditLink
+from kiban.office.awards.models import Award, Decision, Selection
+from kiban.office.calls.models import Call
+from kiban.office.grants.models import (
+    Alert,
+    ChangeKind,
+    ChangeRequest,
+    ChangeStatus,
+    Grant,
+    GrantStatus,
+    Incident,
+    Tranche,
+    TrancheStatus,
+)
 from kiban.office.ledger.verification import verify
 from kiban.office.members import sign_in
 from kiban.office.members.models import Organisation, Person
@@ -25,7 +39,12 @@ from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVers
 from kiban.office.reports.models import MilestoneReport, ModelRelease, ReportStatus
 from kiban.office.reviews.models import Assignment as Assigned
 from kiban.office.reviews.models import AssignmentStatus, Review
-from kiban.office.season.play import fill
+from kiban.office.season.accounts import kept_accounts
+from kiban.office.season.clock import jst
+from kiban.office.season.play import fill, holds_season
+from kiban.office.season.programme import REFERENCE
+from kiban.office.supply.balance import utilisation
+from kiban.office.work import JST
 
 from .conftest import play_until, settings_in
 
@@ -39,6 +58,8 @@ def test_an_interrupted_season_is_begun_again_only_by_force(begun: Path, tmp_pat
     home = copied(begun, tmp_path / "home")
     with pytest.raises(Refused, match="interrupted"):
         fill(settings_in(home))
+    with pytest.raises(Refused, match="interrupted"):
+        holds_season(settings_in(home))
     play_until(home, "2025-04", force=True)
     office = Office(settings_in(home))
     with office.work(read_only=True) as work:
@@ -64,6 +85,13 @@ def test_a_programme_that_is_no_demo_is_never_emptied(begun: Path, tmp_path: Pat
     office.close()
 
 
+def test_a_season_does_not_end_after_today(tmp_path: Path) -> None:
+    tomorrow = datetime.now(JST).date() + timedelta(days=1)
+    with pytest.raises(BadInput, match="after today"):
+        fill(settings_in(tmp_path), until=tomorrow)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_addresses_reach_nobody(begun: Path) -> None:
     office = Office(settings_in(begun))
     with office.work(read_only=True) as work:
@@ -75,7 +103,7 @@ def test_addresses_reach_nobody(begun: Path) -> None:
 
 def demo(home: Path, hash_seed: int) -> dict[str, Any]:
     environment = os.environ | {"KIBAN_HOME": str(home), "KIBAN_DATABASE_URL": "", "PYTHONHASHSEED": str(hash_seed)}
-    command = [sys.executable, "-m", "kiban", "office", "demo", "--json"]
+    command = [sys.executable, "-m", "kiban", "office", "demo", "--until", str(REFERENCE), "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=900)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -86,8 +114,9 @@ def test_a_whole_season_holds_what_it_promises_and_is_the_same_again(tmp_path: P
     first, again = demo(tmp_path / "a", 1), demo(tmp_path / "b", 2)
     assert (first["ledger_head"], first["rows"]) == (again["ledger_head"], again["rows"])
     rows = first["rows"]
-    assert rows["calls"] == 3
-    assert rows["proposals"] >= 60
+    assert rows["calls"] == 5
+    assert rows["proposals"] >= 90
+    assert rows["attachments"] >= 15
     assert rows["usage_records"] > 1_000
 
     office = Office(settings_in(tmp_path / "a"))
@@ -115,6 +144,27 @@ def test_a_whole_season_holds_what_it_promises_and_is_the_same_again(tmp_path: P
         codes = {remark["code"] for plan in plans for remark in plan.get("remarks", ())}
         assert {"request_above_need", "request_below_need", "infeasible"} <= codes
 
+        # What waits for whom when the season ends.
+        calls = {call.code: call for call in work.session.scalars(sa.select(Call))}
+        to_decide, under_review, is_open = calls["2026-1"], calls["2026-2"], calls["2026-3"]
+        ends = jst(f"{REFERENCE} 00:00")
+        assert is_open.opens_at < ends < is_open.closes_at
+        assert count(Proposal.call_id == is_open.id, Proposal.status == ProposalStatus.DRAFT) >= 3
+        assert count(Assigned.call_id == under_review.id, Assigned.status == AssignmentStatus.ASSIGNED) >= 10
+        assert count(Assigned.call_id == under_review.id, Assigned.status == AssignmentStatus.DONE) >= 3
+        assert count(Selection.call_id == to_decide.id) == 2
+        assert count(Decision.call_id == to_decide.id) == 0
+        assert count(Grant.status == GrantStatus.ACTIVE) >= 5
+        assert count(ChangeRequest.status == ChangeStatus.REQUESTED) == 2
+        assert count(Incident.closed_at.is_(None)) == 1
+        assert count(Award.by_lottery.is_(True)) >= 1
+        acts = work.session.scalar(sa.select(sa.func.count()).select_from(AuditEvent))
+        assert work.session.scalar(sa.select(sa.func.count()).select_from(AuditLink)) == acts
+        utilised = utilisation(work, "2026-07", 4)
+        used = sum(each.used_gpu_seconds for each in utilised)
+        assert 0.6 <= used / sum(each.capacity_gpu_seconds for each in utilised) <= 0.85
+
+    assert [asdict(each) for each in kept_accounts(settings_in(tmp_path / "a"))] == first["accounts"]
     operator = next(account for account in first["accounts"] if account["role"] == "operator")
     code = TOTP(operator["totp"]).at(office.clock())
     opened = sign_in.with_password(office, operator["email"], operator["password"], code, sign_in.Browser())

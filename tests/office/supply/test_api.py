@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from kiban.office.office import Office
 from kiban.office.work import Actor, Role
 from kiban.portal.api import identity
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 
 from ..conftest import Rows
 

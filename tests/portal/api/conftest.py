@@ -24,7 +24,7 @@ from kiban.office.guards.tokens import RANDOM_BYTES, new_token, token_digest
 from kiban.office.members.models import ApiToken
 from kiban.office.office import Office
 from kiban.office.work import Role
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 
 __all__ = ["clock", "database_url", "office", "postgresql_server", "postgresql_template", "rows", "sqlite_template"]
 

@@ -12,7 +12,7 @@ from kiban.office.guards.passwords import PasswordHashing
 from kiban.office.members import passwords, service
 from kiban.office.office import Office
 from kiban.office.work import SYSTEM, Role
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 
 from .conftest import ClientOf
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from kiban.kit.errors import BadInput
 from kiban.office.office import Office
 from kiban.office.work import Role
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 from kiban.portal.api.middleware import client_address, read_networks
 
 from .conftest import ClientOf

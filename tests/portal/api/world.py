@@ -60,7 +60,7 @@ from kiban.office.supply.models import Lot, Survey
 from kiban.office.supply.schemas import AnswerIn
 from kiban.office.usage.models import Difference, UsageRecord
 from kiban.office.work import Actor, Role, Work
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 from kiban.portal.api.identity import CSRF_HEADER
 
 # Everybody by what they are to the proposals of organisation A.

@@ -10,11 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kiban.office.audit.models import AuditEvent, AuditLink
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews.models import Assignment, Review
 from kiban.office.reviews.policy import calls_at_stake, conflict_exists
 from kiban.office.work import Actor
+
+SORTS: Sorts = {"at": AuditEvent.at, "action": AuditEvent.action, "subject_kind": AuditEvent.subject_kind}
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def events(session: Session, actor: Actor, filters: AuditFilter, page: PageReque
         statement = statement.where(AuditEvent.at >= filters.since)
     if filters.until is not None:
         statement = statement.where(AuditEvent.at < filters.until)
-    return read_page(session, statement, AuditEvent.number, page, newest_first=True)
+    return read_page(session, statement, AuditEvent.number, page, newest_first=True, sorts=SORTS)
 
 
 def event(session: Session, actor: Actor, number: int) -> AuditEvent | None:

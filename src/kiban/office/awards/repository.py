@@ -9,13 +9,21 @@ from sqlalchemy.orm import Session
 
 from kiban.office.awards.models import Award, Decision, DecisionStatus, Pin, Selection
 from kiban.office.members.models import Organisation
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion
 from kiban.office.reviews.policy import calls_at_stake, conflict_exists
 from kiban.office.work import Actor, Role
 
 COMPETING = (ProposalStatus.SUBMITTED, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
 RULED_OUT = (ProposalStatus.INELIGIBLE, ProposalStatus.WITHDRAWN)
+AWARD_SORTS: Sorts = {
+    "tier": Award.tier,
+    "start_month": Award.start_month,
+    "months": Award.months,
+    "gpus": Award.gpus,
+    "gpu_seconds": Award.gpu_seconds,
+    "yen": Award.yen,
+}
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ def visible_awards(session: Session, actor: Actor, page: PageRequest, call_id: u
         statement = statement.where(seen)
     if call_id is not None:
         statement = statement.where(Award.call_id == call_id)
-    return read_page(session, statement, Award.id, page)
+    return read_page(session, statement, Award.id, page, sorts=AWARD_SORTS)
 
 
 def proposals(session: Session, ids: Collection[uuid.UUID]) -> Sequence[Proposal]:

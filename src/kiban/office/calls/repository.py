@@ -11,10 +11,20 @@ from kiban.office.calls.models import Call, CallPool, CallStatus
 from kiban.office.calls.policy import visible_to
 from kiban.office.errors import Conflict
 from kiban.office.members.models import Person
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal, ProposalStatus
 from kiban.office.supply.models import Pool
 from kiban.office.work import Actor
+
+SORTS: Sorts = {
+    "code": Call.code,
+    "title_ja": Call.title_ja,
+    "title_en": Call.title_en,
+    "status": Call.status,
+    "budget_yen": Call.budget_yen,
+    "opens_at": Call.opens_at,
+    "closes_at": Call.closes_at,
+}
 
 
 def find(session: Session, actor: Actor, call_id: uuid.UUID) -> Call | None:
@@ -36,7 +46,7 @@ def page(session: Session, actor: Actor, request: PageRequest, status: CallStatu
     statement = sa.select(Call).where(visible_to(actor))
     if status is not None:
         statement = statement.where(Call.status == status)
-    return read_page(session, statement, Call.id, request, newest_first=True)
+    return read_page(session, statement, Call.id, request, newest_first=True, sorts=SORTS)
 
 
 def lock_due(session: Session, now: datetime) -> list[Call]:

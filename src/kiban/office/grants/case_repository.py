@@ -16,8 +16,22 @@ from kiban.office.grants.models import (
     Incident,
 )
 from kiban.office.grants.policy import incidents_visible_to, visible_to
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.work import Actor
+
+CHANGE_SORTS: Sorts = {
+    "kind": ChangeRequest.kind,
+    "status": ChangeRequest.status,
+    "requested_at": ChangeRequest.requested_at,
+    "decided_at": ChangeRequest.decided_at,
+}
+INCIDENT_SORTS: Sorts = {
+    "title": Incident.title,
+    "severity": Incident.severity,
+    "opened_at": Incident.opened_at,
+    "closed_at": Incident.closed_at,
+    "gpu_seconds_lost": Incident.gpu_seconds_lost,
+}
 
 
 def add(session: Session, row: object) -> None:
@@ -47,7 +61,7 @@ def changes(
         statement = statement.where(ChangeRequest.grant_id == grant_id)
     if status is not None:
         statement = statement.where(ChangeRequest.status == status)
-    return read_page(session, statement, ChangeRequest.id, request, newest_first=True)
+    return read_page(session, statement, ChangeRequest.id, request, newest_first=True, sorts=CHANGE_SORTS)
 
 
 def alert_keys(session: Session, grant_id: uuid.UUID) -> set[str]:
@@ -58,7 +72,7 @@ def alerts(session: Session, actor: Actor, request: PageRequest, *, grant_id: uu
     statement = sa.select(Alert).where(_of_visible(Alert.grant_id, actor))
     if grant_id is not None:
         statement = statement.where(Alert.grant_id == grant_id)
-    return read_page(session, statement, Alert.id, request, newest_first=True)
+    return read_page(session, statement, Alert.id, request, newest_first=True, sorts={"raised_at": Alert.raised_at})
 
 
 def incident(session: Session, actor: Actor, incident_id: uuid.UUID, *, lock: bool = False) -> Incident | None:
@@ -84,7 +98,7 @@ def incidents(
         statement = statement.where(Incident.pool_id == pool_id)
     if is_open is not None:
         statement = statement.where(Incident.closed_at.is_(None) if is_open else Incident.closed_at.is_not(None))
-    return read_page(session, statement, Incident.id, request, newest_first=True)
+    return read_page(session, statement, Incident.id, request, newest_first=True, sorts=INCIDENT_SORTS)
 
 
 def checklist(session: Session, grant_id: uuid.UUID) -> dict[str, ChecklistItem]:

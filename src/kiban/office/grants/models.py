@@ -19,7 +19,10 @@ class GrantStatus(StrEnum):
 
 class Grant(Base):
     __tablename__ = "grants"
-    __table_args__ = (sa.CheckConstraint("ends_on > starts_on", name="ends_after_start"),)
+    __table_args__ = (
+        sa.CheckConstraint("ends_on > starts_on", name="ends_after_start"),
+        sa.Index("ix_grants_status", "status", "id"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     award_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("awards.id"), unique=True)

@@ -17,10 +17,19 @@ from kiban.office.grants.models import (
     TrancheStatus,
 )
 from kiban.office.grants.policy import visible_to
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.supply.models import Pool
 from kiban.office.usage.models import UsageRecord
 from kiban.office.work import Actor
+
+SORTS: Sorts = {
+    "code": Grant.code,
+    "status": Grant.status,
+    "gpus": Grant.gpus,
+    "starts_on": Grant.starts_on,
+    "ends_on": Grant.ends_on,
+}
+TASK_SORTS: Sorts = {"created_at": ClusterTask.created_at, "status": ClusterTask.status, "next_at": ClusterTask.next_at}
 
 
 def find(session: Session, actor: Actor, grant_id: uuid.UUID, *, lock: bool = False) -> Grant | None:
@@ -49,7 +58,7 @@ def page(
         statement = statement.where(Grant.pool_id == pool_id)
     if status is not None:
         statement = statement.where(Grant.status == status)
-    return read_page(session, statement, Grant.id, request)
+    return read_page(session, statement, Grant.id, request, sorts=SORTS)
 
 
 def of_award(session: Session, award_id: uuid.UUID) -> Grant | None:
@@ -160,7 +169,7 @@ def tasks(session: Session, request: PageRequest, *, status: ClusterTaskStatus |
     statement = sa.select(ClusterTask)
     if status is not None:
         statement = statement.where(ClusterTask.status == status)
-    return read_page(session, statement, ClusterTask.id, request, newest_first=True)
+    return read_page(session, statement, ClusterTask.id, request, newest_first=True, sorts=TASK_SORTS)
 
 
 def pools(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Pool]:

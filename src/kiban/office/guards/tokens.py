@@ -1,4 +1,4 @@
-"""API tokens, session ids and invitation codes: recognisable by scanners, kept as digests only.
+"""API tokens, session ids, invitation and set-up codes: recognisable by scanners, kept as digests only.
 
 A secret is `PREFIX_` + 43 characters (256 random bits in base 62) + 6 characters (CRC-32 of what is before, in base
 62). The checksum lets a secret scanner tell a real secret from noise without asking us; it protects nothing.
@@ -26,10 +26,11 @@ class Secret(StrEnum):
     API_TOKEN = "kbn"
     SESSION = "kbs"
     INVITATION = "kbi"
+    FIRST_RUN = "kbf"
 
 
-SCANNER_PATTERN = r"\bkb[nsi]_[0-9A-Za-z]{49}\b"
-_SHAPE = re.compile(r"(kb[nsi])_([0-9A-Za-z]{43})([0-9A-Za-z]{6})", re.ASCII)
+SCANNER_PATTERN = r"\bkb[nsif]_[0-9A-Za-z]{49}\b"
+_SHAPE = re.compile(r"(kb[nsif])_([0-9A-Za-z]{43})([0-9A-Za-z]{6})", re.ASCII)
 
 
 def new_token(random_bytes: bytes, kind: Secret = Secret.API_TOKEN) -> str:

@@ -64,6 +64,7 @@ class Posting(Base):
         sa.CheckConstraint("debit_account <> credit_account", name="two_accounts"),
         sa.Index("ix_postings_debit", "debit_account", "number"),
         sa.Index("ix_postings_credit", "credit_account", "number"),
+        sa.Index("ix_postings_at", "at", "number"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # 1, 2, 3 … without gaps

@@ -13,7 +13,7 @@ from kiban.office.grants.models import Grant
 from kiban.office.hash_chain import GENESIS
 from kiban.office.ledger.accounts import AccountRef
 from kiban.office.ledger.models import Account, AccountKind, CauseKind, LedgerHead, Posting
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.work import Actor, Role
 
 # Posting is what everybody waits for in turn: its statements are built once and run below the ORM.
@@ -42,6 +42,9 @@ _SUMS = sa.union_all(
     )
 )
 _INSERT = sa.insert(Posting.__table__)  # type: ignore[arg-type]
+
+ACCOUNT_SORTS: Sorts = {"code": Account.code, "kind": Account.kind, "unit": Account.unit}
+POSTING_SORTS: Sorts = {"at": Posting.at, "amount": Posting.amount, "unit": Posting.unit}
 
 
 class Posted(NamedTuple):
@@ -149,7 +152,7 @@ def accounts(
         statement = statement.where(Account.call_id == call_id)
     if grant_id is not None:
         statement = statement.where(Account.grant_id == grant_id)
-    return read_page(session, statement, Account.number, page)
+    return read_page(session, statement, Account.number, page, sorts=ACCOUNT_SORTS)
 
 
 def account(session: Session, actor: Actor, number: int) -> Account | None:
@@ -185,7 +188,7 @@ def postings(
         statement = statement.where(Posting.at >= since)
     if until is not None:
         statement = statement.where(Posting.at < until)
-    return read_page(session, statement, Posting.number, page, newest_first=True)
+    return read_page(session, statement, Posting.number, page, newest_first=True, sorts=POSTING_SORTS)
 
 
 def codes(session: Session, numbers: Collection[int]) -> dict[int, str]:

@@ -23,8 +23,10 @@ from kiban.office.members.models import (
     RoleGrant,
     SignInState,
 )
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.work import Actor, Role
+
+TOKEN_SORTS: Sorts = {"name": ApiToken.name, "created_at": ApiToken.created_at, "expires_at": ApiToken.expires_at}
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def tokens(session: Session, actor: Actor, page: PageRequest, *, person_id: uuid
     statement = sa.select(ApiToken).where(policy.visible_tokens(actor), ApiToken.revoked_at.is_(None))
     if person_id is not None:
         statement = statement.where(ApiToken.person_id == person_id)
-    return read_page(session, statement, ApiToken.id, page, newest_first=True)
+    return read_page(session, statement, ApiToken.id, page, newest_first=True, sorts=TOKEN_SORTS)
 
 
 def count_live_tokens(session: Session, person_id: uuid.UUID, now: datetime) -> int:

@@ -5,19 +5,44 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from kiban.office.calls.models import Call
 from kiban.office.members import policy
-from kiban.office.members.models import Invitation, Organisation, Person, RoleGrant
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.members.models import Invitation, Organisation, OrganisationKind, Person, RoleGrant
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.work import Actor, Role
 
 T = TypeVar("T")
+
+ORGANISATION_SORTS: Sorts = {
+    "name_ja": Organisation.name_ja,
+    "name_en": Organisation.name_en,
+    "kind": Organisation.kind,
+    "size": Organisation.size,
+    "domain": Organisation.domain,
+}
+PERSON_SORTS: Sorts = {"name": Person.name, "email": Person.email, "created_at": Person.created_at}
+ROLE_SORTS: Sorts = {"role": RoleGrant.role, "granted_at": RoleGrant.granted_at, "revoked_at": RoleGrant.revoked_at}
+INVITATION_SORTS: Sorts = {
+    "email": Invitation.email,
+    "created_at": Invitation.created_at,
+    "expires_at": Invitation.expires_at,
+}
+
+
+@dataclass(frozen=True)
+class CallName:
+    """Of a call that a role is limited to."""
+
+    code: str
+    title_ja: str
+    title_en: str
 
 
 def add(session: Session, *rows: object) -> None:
@@ -42,9 +67,21 @@ def organisation_is_open(session: Session, organisation_id: uuid.UUID) -> bool |
     return None if closed is None else closed[0] is None
 
 
-def organisations(session: Session, actor: Actor, page: PageRequest) -> Page[Organisation]:
+def organisations(
+    session: Session,
+    actor: Actor,
+    page: PageRequest,
+    *,
+    kind: OrganisationKind | None = None,
+    text: str | None = None,
+) -> Page[Organisation]:
     statement = sa.select(Organisation).where(policy.visible_organisations(actor))
-    return read_page(session, statement, Organisation.id, page)
+    if kind is not None:
+        statement = statement.where(Organisation.kind == kind)
+    statement = statement.where(
+        *_with_words(text, Organisation.name_ja, Organisation.name_en, Organisation.corporate_number)
+    )
+    return read_page(session, statement, Organisation.id, page, sorts=ORGANISATION_SORTS)
 
 
 def has_corporate_number(session: Session, number: str, *, apart_from: uuid.UUID | None = None) -> bool:
@@ -79,6 +116,7 @@ def people(
     organisation_id: uuid.UUID | None = None,
     role: Role | None = None,
     call_id: uuid.UUID | None = None,
+    text: str | None = None,
 ) -> Page[Person]:
     statement = sa.select(Person).where(policy.visible_people(actor))
     if organisation_id is not None:
@@ -86,7 +124,8 @@ def people(
     if role is not None:
         # The roles of others are not for everybody to filter by: that would tell them.
         statement = statement.where(Person.id.in_(_holding(role, call_id).where(policy.visible_roles(actor))))
-    return read_page(session, statement, Person.id, page)
+    statement = statement.where(*_with_words(text, Person.name, Person.email))
+    return read_page(session, statement, Person.id, page, sorts=PERSON_SORTS)
 
 
 def active_people(session: Session, person_ids: Collection[uuid.UUID]) -> list[Person]:
@@ -143,7 +182,15 @@ def role_grants(
         statement = statement.where(RoleGrant.role == role)
     if not with_revoked:
         statement = statement.where(RoleGrant.revoked_at.is_(None))
-    return read_page(session, statement, RoleGrant.id, page)
+    return read_page(session, statement, RoleGrant.id, page, sorts=ROLE_SORTS)
+
+
+def has_operator(session: Session) -> bool:
+    """Whether somebody was made an operator of the whole programme and still is, disabled or not."""
+    held = sa.select(RoleGrant.id).where(
+        RoleGrant.role == Role.OPERATOR, RoleGrant.call_id.is_(None), RoleGrant.revoked_at.is_(None)
+    )
+    return session.scalar(sa.select(held.exists())) or False
 
 
 def lock_operators(session: Session) -> set[uuid.UUID]:
@@ -166,6 +213,13 @@ def call_exists(session: Session, call_id: uuid.UUID) -> bool:
     return session.scalars(sa.select(Call.id).where(Call.id == call_id)).first() is not None
 
 
+def call_names(session: Session, call_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, CallName]:
+    if not call_ids:
+        return {}
+    statement = sa.select(Call.id, Call.code, Call.title_ja, Call.title_en).where(Call.id.in_(call_ids))
+    return {row.id: CallName(row.code, row.title_ja, row.title_en) for row in session.execute(statement)}
+
+
 # Invitations
 
 
@@ -182,7 +236,7 @@ def invitations(session: Session, actor: Actor, page: PageRequest, now: datetime
     statement = sa.select(Invitation).where(policy.visible_invitations(actor))
     if is_open:
         statement = statement.where(_is_open(now))
-    return read_page(session, statement, Invitation.id, page, newest_first=True)
+    return read_page(session, statement, Invitation.id, page, newest_first=True, sorts=INVITATION_SORTS)
 
 
 def newest_open_invitation(session: Session, email: str, now: datetime) -> Invitation | None:
@@ -213,6 +267,11 @@ def revoke_open_invitations(
 
 def _is_open(now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None), Invitation.expires_at > now)
+
+
+def _with_words(text: str | None, *columns: InstrumentedAttribute[Any]) -> list[sa.ColumnElement[bool]]:
+    """That each word of a text is in one of the columns, in capital or small letters."""
+    return [sa.or_(*(column.icontains(word, autoescape=True) for column in columns)) for word in (text or "").split()]
 
 
 def _locked(statement: sa.Select[T], lock: bool) -> sa.Select[T]:

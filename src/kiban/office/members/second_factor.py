@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from kiban.office.audit import service as audit
@@ -35,6 +36,38 @@ def _box(path: Path) -> SecretBox:
     return SecretBox.from_file(path)
 
 
+@dataclass(frozen=True)
+class State:
+    """Of one's own second factor.
+
+    Attributes:
+        is_fresh: whether this session is recent enough to change it.
+        begun: an enrolment that waits for its confirmation; told only in a recent session.
+    """
+
+    is_enrolled: bool
+    codes_left: int
+    is_strong: bool
+    is_fresh: bool
+    begun: TotpEnrolment | None
+
+
+def state(work: Work) -> State:
+    """Raises: Forbidden: an API token was shown."""
+    sessions.require_browser(work)
+    assert work.actor.session_id is not None
+    session = credentials_repository.browser_session(work.session, work.actor, work.actor.session_id)
+    person = repository.person_by_id(work.session, work.person_id)
+    assert session is not None
+    assert person is not None
+    is_fresh = sessions.is_fresh(session, work.now)
+    begun = None
+    if is_fresh and person.totp_pending is not None:
+        begun = _enrolment(person, _box(work.settings.key_file).open(person.totp_pending, _context(person)).decode())
+    is_enrolled = person.totp_secret is not None
+    return State(is_enrolled, len(person.recovery_digests), session.is_strong, is_fresh, begun)
+
+
 def begin(work: Work) -> TotpEnrolment:
     """A new secret, which counts from its confirmation on; until then the old one, if any, stays.
 
@@ -45,7 +78,7 @@ def begin(work: Work) -> TotpEnrolment:
     person = _self(work)
     secret = totp_secret(secrets.token_bytes(SECRET_BYTES))
     person.totp_pending = _box(work.settings.key_file).seal(secret.encode(), _context(person))
-    return TotpEnrolment(secret=secret, uri=totp_uri(secret, account=person.email, issuer=ISSUER))
+    return _enrolment(person, secret)
 
 
 def confirm(work: Work, code: str) -> list[str]:
@@ -135,6 +168,10 @@ def _self(work: Work) -> Person:
     person = repository.person_by_id(work.session, work.person_id, lock=True)
     assert person is not None
     return person
+
+
+def _enrolment(person: Person, secret: str) -> TotpEnrolment:
+    return TotpEnrolment(secret=secret, uri=totp_uri(secret, account=person.email, issuer=ISSUER))
 
 
 def _context(person: Person) -> str:

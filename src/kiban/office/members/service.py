@@ -10,7 +10,8 @@ from kiban.office.audit import service as audit
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.guards import text
 from kiban.office.members import credentials_repository, passwords, policy, repository, roles
-from kiban.office.members.models import Organisation, Person
+from kiban.office.members.models import Organisation, OrganisationKind, Person
+from kiban.office.members.repository import CallName
 from kiban.office.members.schemas import OrganisationIn, PersonChange, PersonIn
 from kiban.office.paging import Page, PageRequest
 from kiban.office.work import Role, Work
@@ -71,9 +72,12 @@ def organisation(work: Work, organisation_id: uuid.UUID, *, lock: bool = False) 
     return row
 
 
-def organisations(work: Work, page: PageRequest) -> Page[Organisation]:
+def organisations(
+    work: Work, page: PageRequest, *, kind: OrganisationKind | None = None, text: str | None = None
+) -> Page[Organisation]:
+    """Organisations one may see; `text`: only those with each of its words in a name or their number."""
     policy.require_somebody(work)
-    return repository.organisations(work.session, work.actor, page)
+    return repository.organisations(work.session, work.actor, page, kind=kind, text=text)
 
 
 # People
@@ -245,12 +249,23 @@ def people(
     organisation_id: uuid.UUID | None = None,
     role: Role | None = None,
     call_id: uuid.UUID | None = None,
+    text: str | None = None,
 ) -> Page[Person]:
-    """People one may see; `role` with `call_id` finds those who hold it in the programme or in that call."""
+    """People one may see.
+
+    Args:
+        call_id: with `role`: those who hold it in the programme or in that call.
+        text: only those with each of its words in name or address.
+    """
     policy.require_somebody(work)
     return repository.people(
-        work.session, work.actor, page, organisation_id=organisation_id, role=role, call_id=call_id
+        work.session, work.actor, page, organisation_id=organisation_id, role=role, call_id=call_id, text=text
     )
+
+
+def call_names(work: Work, call_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, CallName]:
+    """Of the calls that roles are limited to, to be shown beside them."""
+    return repository.call_names(work.session, call_ids)
 
 
 def require_open_organisation(work: Work, organisation_id: uuid.UUID) -> None:

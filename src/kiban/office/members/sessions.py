@@ -152,9 +152,14 @@ def require_fresh(work: Work) -> BrowserSession:
     require_browser(work)
     assert work.actor.session_id is not None
     row = repository.browser_session(work.session, work.actor, work.actor.session_id)
-    if row is None or work.now - row.created_at > FRESH:
+    if row is None or not is_fresh(row, work.now):
         raise Forbidden("this takes a recent sign-in", hint="sign in again, then try within 15 minutes")
     return row
+
+
+def is_fresh(row: BrowserSession, now: datetime) -> bool:
+    """Whether it began recently enough for what takes over an account."""
+    return now - row.created_at <= FRESH
 
 
 def is_live(expires_at: datetime, last_seen_at: datetime, revoked_at: datetime | None, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from kiban.office.errors import Conflict, Forbidden, Invalid, Unauthenticated
 from kiban.office.guards.text import normalise_email
 from kiban.office.members import attempts, credentials_repository, passwords, repository, second_factor, sessions
 from kiban.office.members.attempts import Claim
+from kiban.office.members.models import Person
 from kiban.office.members.sessions import Opened
 from kiban.office.office import Office
 from kiban.office.work import ANONYMOUS, Actor, Work
@@ -69,6 +70,19 @@ def with_password(office: Office, email: str, password: str, code: str | None, b
         raise wrong
     if isinstance(opened, SecondFactorNeeded):
         raise opened
+    return opened
+
+
+def newly_joined(work: Work, person: Person, browser: Browser, *, method: str) -> Opened:
+    """Sign in somebody whose account was made a moment ago, by who chose its password.
+
+    Args:
+        method: what proved who it is, for the record: `invitation`, `first run`.
+    """
+    opened = sessions.open_session(
+        work, person, is_strong=False, replaces=browser.cookie, user_agent=browser.user_agent
+    )
+    audit.record(work, "members.signed_in", "person", person.id, method=method, is_strong=False)
     return opened
 
 

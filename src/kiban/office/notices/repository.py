@@ -10,8 +10,17 @@ from sqlalchemy.orm import Session
 from kiban.office.members.models import Organisation, Person
 from kiban.office.notices.models import Channel, Notice, NoticeStatus, Webhook
 from kiban.office.notices.policy import visible_to
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.work import Actor
+
+SORTS: Sorts = {
+    "event": Notice.event,
+    "recipient": Notice.recipient,
+    "status": Notice.status,
+    "created_at": Notice.created_at,
+    "sent_at": Notice.sent_at,
+}
+WEBHOOK_SORTS: Sorts = {"url": Webhook.url, "created_at": Webhook.created_at}
 
 
 def told(session: Session, cause: str, channel: Channel, recipients: Sequence[str]) -> set[str]:
@@ -46,7 +55,7 @@ def find_webhook(session: Session, actor: Actor, webhook_id: uuid.UUID) -> Webho
 
 def visible_webhooks(session: Session, actor: Actor, page: PageRequest) -> Page[Webhook]:
     statement = sa.select(Webhook).where(Webhook.removed_at.is_(None), visible_to(actor))
-    return read_page(session, statement, Webhook.id, page)
+    return read_page(session, statement, Webhook.id, page, sorts=WEBHOOK_SORTS)
 
 
 def count_webhooks(session: Session, organisation_id: uuid.UUID | None) -> int:
@@ -55,11 +64,22 @@ def count_webhooks(session: Session, organisation_id: uuid.UUID | None) -> int:
     return session.scalar(statement) or 0
 
 
-def notices(session: Session, page: PageRequest, *, status: NoticeStatus | None = None) -> Page[Notice]:
+def notices(
+    session: Session,
+    page: PageRequest,
+    *,
+    status: NoticeStatus | None = None,
+    channel: Channel | None = None,
+    event: str | None = None,
+) -> Page[Notice]:
     statement = sa.select(Notice)
+    if channel is not None:
+        statement = statement.where(Notice.channel == channel)
+    if event is not None:
+        statement = statement.where(Notice.event == event)
     if status is not None:
         statement = statement.where(Notice.status == status)
-    return read_page(session, statement, Notice.id, page, newest_first=True)
+    return read_page(session, statement, Notice.id, page, newest_first=True, sorts=SORTS)
 
 
 def notice(session: Session, notice_id: uuid.UUID) -> Notice | None:

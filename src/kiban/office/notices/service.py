@@ -93,14 +93,21 @@ def _add(
     return row
 
 
-def list_notices(work: Work, page: PageRequest, *, status: NoticeStatus | None = None) -> Page[Notice]:
+def list_notices(
+    work: Work,
+    page: PageRequest,
+    *,
+    status: NoticeStatus | None = None,
+    channel: Channel | None = None,
+    event: str | None = None,
+) -> Page[Notice]:
     """The outbox, the newest first.
 
     Raises:
         Forbidden: only operators and auditors read it.
     """
     work.require(Role.OPERATOR, Role.AUDITOR)
-    return repository.notices(work.session, page, status=status)
+    return repository.notices(work.session, page, status=status, channel=channel, event=event)
 
 
 def retry(work: Work, notice_id: uuid.UUID) -> Notice:

@@ -125,6 +125,24 @@ def remove(work: Work, proposal_id: uuid.UUID, attachment_id: uuid.UUID) -> None
     work.session.flush()
 
 
+def put_back(work: Work, proposal_id: uuid.UUID, attachment_id: uuid.UUID) -> AttachmentOut:
+    """Undo `remove`, within the day or so for which files that nothing refers to are kept.
+
+    Raises:
+        NotFound, Forbidden, Conflict: as `check_room`; or no such file, or it has been cleared away meanwhile.
+    """
+    seen = drafts.writable(work, proposal_id)
+    row = next(iter(repository.attachments_by_id(work.session, proposal_id, [attachment_id])), None)
+    if row is None:
+        raise NotFound("there is no such file", where="attachment_id")
+    storage.kept_file(work.settings.attachments, row.sha256)
+    if row.removed_at is not None:
+        _room(work, seen, row.bytes)
+        row.removed_at = None
+        work.session.flush()
+    return _out(row)
+
+
 def download(work: Work, proposal_id: uuid.UUID, attachment_id: uuid.UUID) -> Download:
     """Where the bytes are, and the headers to send them with: always to be saved, never shown in the office's pages.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kiban.office.proposals.outputs import Change
@@ -19,14 +19,17 @@ def differences(before: Any, after: Any, path: str = "") -> list[Change]:
     return found
 
 
-def merged(base: Any, current: Any, own: Any) -> tuple[Any, list[Change]]:
+def merged(base: Any, current: Any, own: Any, own_paths: Collection[str] = ()) -> tuple[Any, list[Change]]:
     """Both sides' changes to `base`; where they changed the same, the current version stays and a clash says so.
 
     A three-way merge as version control does it, over fields instead of lines.
+
+    Args:
+        own_paths: of clashes in which one's own change is to stay.
     """
-    clashes: list[Change] = []
-    result = _merge(base, current, own, "", clashes)
-    return result, clashes
+    merge = _Merge(frozenset(own_paths))
+    result = merge.of(base, current, own, "")
+    return result, merge.clashes
 
 
 def _compare(before: Any, after: Any, path: str, found: list[Change]) -> None:
@@ -43,24 +46,31 @@ def _compare(before: Any, after: Any, path: str, found: list[Change]) -> None:
     found.append(Change(path=path, before=_shown(before), after=_shown(after)))
 
 
-def _merge(base: Any, current: Any, own: Any, path: str, clashes: list[Change]) -> Any:
-    if _same(own, current) or _same(own, base):
-        return current
-    if _same(current, base):
-        return own
-    sides = [_fields(each) if each is not _ABSENT else {} for each in (base, current, own)]
-    kinds = {type(each) for each in (base, current, own) if each is not _ABSENT}
-    if any(side is None for side in sides) or len(kinds) > 1 or current is _ABSENT or own is _ABSENT:
-        clashes.append(Change(path=path, before=_shown(current), after=_shown(own)))
-        return current
-    old, theirs, mine = (side or {} for side in sides)
-    result: dict[str, Any] = {}
-    for key in dict.fromkeys((*theirs, *mine)):
-        where = f"{path}.{key}" if path else str(key)
-        value = _merge(old.get(key, _ABSENT), theirs.get(key, _ABSENT), mine.get(key, _ABSENT), where, clashes)
-        if value is not _ABSENT:
-            result[key] = value
-    return list(result.values()) if isinstance(current, list) else result
+class _Merge:
+    def __init__(self, own_paths: frozenset[str]) -> None:
+        self.own_paths = own_paths
+        self.clashes: list[Change] = []
+
+    def of(self, base: Any, current: Any, own: Any, path: str) -> Any:
+        if _same(own, current) or _same(own, base):
+            return current
+        if _same(current, base):
+            return own
+        sides = [_fields(each) if each is not _ABSENT else {} for each in (base, current, own)]
+        kinds = {type(each) for each in (base, current, own) if each is not _ABSENT}
+        if any(side is None for side in sides) or len(kinds) > 1 or current is _ABSENT or own is _ABSENT:
+            self.clashes.append(Change(path=path, before=_shown(current), after=_shown(own)))
+            return own if path in self.own_paths else current
+        old, theirs, mine = (side or {} for side in sides)
+        result: dict[str, Any] = {}
+        for key in dict.fromkeys((*theirs, *mine)):
+            where = f"{path}.{key}" if path else str(key)
+            value = self.of(
+                old.get(key, _ABSENT), theirs.get(key, _ABSENT), mine.get(key, _ABSENT), where
+            )
+            if value is not _ABSENT:
+                result[key] = value
+        return list(result.values()) if isinstance(current, list) else result
 
 
 def _fields(value: Any) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ Autosaves of one person within `AUTOSAVE_MINUTES` leave only the last; what was 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -111,8 +111,13 @@ def restore(work: Work, proposal_id: uuid.UUID, number: int, *, expected_version
     return save(work, proposal_id, version_body(work, proposal_id, number), expected_version=expected_version)
 
 
-def merge(work: Work, proposal_id: uuid.UUID, body: Mapping[str, Any], *, base_version: int) -> Merge:
+def merge(
+    work: Work, proposal_id: uuid.UUID, body: Mapping[str, Any], *, base_version: int, own_paths: Collection[str] = ()
+) -> Merge:
     """What a refused body comes to together with the current version; nothing is stored.
+
+    Args:
+        own_paths: of clashes in which the refused body's side is to stay.
 
     Raises:
         NotFound: as `see`.
@@ -125,7 +130,7 @@ def merge(work: Work, proposal_id: uuid.UUID, body: Mapping[str, Any], *, base_v
     if base is None or base_version > seen.proposal.version:
         raise Invalid("there is no such version", where="base_version")
     current = get_version(work, proposal_id, seen.proposal.version)
-    whole, clashes = merged(base.body, current.body, checked_body(body))
+    whole, clashes = merged(base.body, current.body, checked_body(body), own_paths)
     return Merge(base_version=base.number, current_version=current.number, body=whole, clashes=tuple(clashes))
 
 

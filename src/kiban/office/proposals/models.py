@@ -22,7 +22,16 @@ class ProposalStatus(StrEnum):
 
 class Proposal(Base):
     __tablename__ = "proposals"
-    __table_args__ = (sa.Index("ix_proposals_call_status", "call_id", "status"),)
+    __table_args__ = (
+        sa.Index("ix_proposals_call_status", "call_id", "status"),
+        # What the list is narrowed down and sorted by.
+        sa.Index("ix_proposals_theme", "theme", "id"),
+        sa.Index("ix_proposals_title", "title", "id"),
+        sa.Index("ix_proposals_status", "status", "id"),
+        sa.Index("ix_proposals_track", "track", "id"),
+        sa.Index("ix_proposals_submitted_at", "submitted_at", "id"),
+        sa.Index("ix_proposals_updated_at", "updated_at", "id"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     call_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("calls.id"))

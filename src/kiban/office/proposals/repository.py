@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,13 +11,15 @@ from sqlalchemy.orm import Session
 from kiban.office.awards.models import Decision, DecisionStatus
 from kiban.office.calls.models import Call, CallPool
 from kiban.office.members.models import Organisation
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Attachment, Proposal, ProposalStatus, ProposalVersion, Submission, TeamMember
 from kiban.office.proposals.planning import OfferedPool
 from kiban.office.proposals.policy import View, is_applicant, is_own, view_of, visible_to
+from kiban.office.reviews.models import Assignment
 from kiban.office.reviews.policy import conflict_exists
+from kiban.office.search import repository as searching
 from kiban.office.supply.models import Pool
-from kiban.office.work import Actor
+from kiban.office.work import Actor, Role
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,12 @@ def page(
     call_id: uuid.UUID | None,
     status: ProposalStatus | None,
     mine: bool,
+    theme: str | None,
+    track: str | None,
+    words: Sequence[str],
 ) -> Page[Seen]:
-    """Newest first."""
+    """Newest first, unless sorted; `words`: only those whose text, as the actor sees it, holds all of them."""
+    sees_whole = _sees_all_whole(session, actor) if request.sort or theme is not None else False
     statement = sa.select(Proposal).where(visible_to(actor))
     if call_id is not None:
         statement = statement.where(Proposal.call_id == call_id)
@@ -82,8 +89,51 @@ def page(
         statement = statement.where(Proposal.status == status)
     if mine:
         statement = statement.where(is_own(actor))
-    rows = read_page(session, statement, Proposal.id, request, newest_first=True)
+    if theme is not None:
+        statement = statement.where((Proposal.theme if sees_whole else _seen_theme(actor)) == theme)
+    if track is not None:
+        statement = statement.where(Proposal.track == track)
+    sorts = _sorts(actor, sees_whole)
+    with searching.by_index(session, bool(words)):
+        if words:
+            statement = statement.where(searching.holds(session, actor, words))
+        rows = read_page(session, statement, Proposal.id, request, newest_first=True, sorts=sorts)
     return Page(seen(session, actor, [row.id for row in rows.items]), rows.next_cursor)
+
+
+def _sees_all_whole(session: Session, actor: Actor) -> bool:
+    """Whether the actor sees the latest version of every proposal that is visible at all, so that the rows tell it."""
+    if actor.is_system:
+        return True
+    if not actor.roles & {Role.OPERATOR, Role.AUDITOR}:
+        return False
+    return session.scalar(sa.select(Assignment.id).where(Assignment.reviewer_id == actor.person_id).limit(1)) is None
+
+
+def _sorts(actor: Actor, sees_whole: bool) -> Sorts:
+    """By what this person sees of each: the order of titles must not tell what a title will be."""
+    return {
+        "title": Proposal.title if sees_whole else searching.seen_title(actor),
+        "status": Proposal.status,
+        "track": Proposal.track,
+        "receipt": Proposal.receipt,
+        "submitted_at": Proposal.submitted_at,
+        "updated_at": Proposal.updated_at if sees_whole else _seen_update(actor),
+    }
+
+
+def _seen_theme(actor: Actor) -> sa.ColumnElement[str]:
+    submitted = (
+        sa.select(ProposalVersion.body["theme"].as_string())
+        .where(ProposalVersion.proposal_id == Proposal.id, ProposalVersion.number == Proposal.submitted_version)
+        .correlate(Proposal)
+        .scalar_subquery()
+    )
+    return sa.case((view_of(actor) == View.WHOLE.value, Proposal.theme), else_=submitted)
+
+
+def _seen_update(actor: Actor) -> sa.ColumnElement[datetime]:
+    return sa.case((view_of(actor) == View.WHOLE.value, Proposal.updated_at), else_=Proposal.submitted_at)
 
 
 def seen(session: Session, actor: Actor, proposal_ids: Sequence[uuid.UUID]) -> list[Seen]:
@@ -191,6 +241,23 @@ def is_decided(session: Session, call_id: uuid.UUID) -> bool:
 
 def organisation(session: Session, organisation_id: uuid.UUID) -> Organisation | None:
     return session.get(Organisation, organisation_id)
+
+
+def organisations_by_id(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Organisation]:
+    rows = session.scalars(sa.select(Organisation).where(Organisation.id.in_(ids))) if ids else ()
+    return {row.id: row for row in rows}
+
+
+def arrivals(session: Session, call_id: uuid.UUID) -> list[tuple[ProposalStatus, datetime, datetime | None]]:
+    """Of each proposal of a call: what became of it, when it was started, and when it was first handed in."""
+    first = (
+        sa.select(Submission.submitted_at)
+        .where(Submission.proposal_id == Proposal.id, Submission.number == 1)
+        .correlate(Proposal)
+        .scalar_subquery()
+    )
+    statement = sa.select(Proposal.status, Proposal.created_at, first).where(Proposal.call_id == call_id)
+    return [(status, started, handed_in) for status, started, handed_in in session.execute(statement)]
 
 
 def attachments(session: Session, proposal_id: uuid.UUID) -> list[Attachment]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from kiban.office.calls import service as calls
 from kiban.office.calls.models import Call
 from kiban.office.errors import Forbidden, NotFound
+from kiban.office.members.models import Organisation
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals import repository
 from kiban.office.proposals.blinding import blinded, names_in
@@ -24,6 +25,7 @@ from kiban.office.proposals.outputs import Change, Gap, PlanAnswer, ProposalOut,
 from kiban.office.proposals.policy import View
 from kiban.office.proposals.remarks import answer_for
 from kiban.office.proposals.repository import Seen
+from kiban.office.search.service import query_words
 from kiban.office.work import Work
 
 NO_PROPOSAL: Final = "there is no such proposal"
@@ -56,7 +58,17 @@ def get_proposal(work: Work, proposal_id: uuid.UUID) -> ProposalWhole:
         NotFound: as `see`.
     """
     seen = see(work, proposal_id)
-    version = get_version(work, proposal_id, seen.version)
+    return _whole(work, seen, get_version(work, proposal_id, seen.version))
+
+
+def present_whole(work: Work, proposal_ids: Sequence[uuid.UUID]) -> list[ProposalWhole]:
+    """`get_proposal` of those of the proposals that this person sees, in the order given."""
+    rows = repository.seen(work.session, work.actor, proposal_ids)
+    versions = repository.versions(work.session, [(seen.proposal.id, seen.version) for seen in rows])
+    return [_whole(work, seen, versions[seen.proposal.id]) for seen in rows]
+
+
+def _whole(work: Work, seen: Seen, version: ProposalVersion) -> ProposalWhole:
     gaps = _gaps(work, seen, version.body) if seen.may_edit else ()
     return ProposalWhole(
         **_head(seen, version),
@@ -74,15 +86,42 @@ def list_proposals(
     call_id: uuid.UUID | None = None,
     status: ProposalStatus | None = None,
     mine: bool = False,
+    theme: str | None = None,
+    track: str | None = None,
+    text: str | None = None,
 ) -> Page[ProposalOut]:
-    """What this person sees, newest first; `mine`: what they may write."""
-    rows = repository.page(work.session, work.actor, page, call_id=call_id, status=status, mine=mine)
+    """What this person sees, newest first.
+
+    Args:
+        mine: only what they may write.
+        text: only proposals that hold every word of it, as `search.service.find` finds them.
+
+    Raises:
+        Invalid: an overlong text, or a sort that this list does not have.
+    """
+    rows = repository.page(
+        work.session,
+        work.actor,
+        page,
+        call_id=call_id,
+        status=status,
+        mine=mine,
+        theme=theme,
+        track=track,
+        words=query_words(text) if text and text.strip() else (),
+    )
     return Page(_present(work, rows.items), rows.next_cursor)
 
 
 def present(work: Work, proposal_ids: Sequence[uuid.UUID]) -> list[ProposalOut]:
     """Those of the proposals that this person sees, in the order given."""
     return _present(work, repository.seen(work.session, work.actor, proposal_ids))
+
+
+def organisations(work: Work, proposals: Sequence[ProposalOut]) -> dict[uuid.UUID, Organisation]:
+    """Who proposes, by id, of proposals as this person was shown them: those judged blind name nobody."""
+    ids = {each.organisation_id for each in proposals if each.organisation_id is not None}
+    return repository.organisations_by_id(work.session, sorted(ids))
 
 
 def list_versions(work: Work, proposal_id: uuid.UUID, page: PageRequest) -> Page[VersionOut]:
@@ -115,6 +154,24 @@ def diff(work: Work, proposal_id: uuid.UUID, before: int, after: int) -> list[Ch
         NotFound: as `version_body`.
     """
     return differences(version_body(work, proposal_id, before), version_body(work, proposal_id, after))
+
+
+def changes_since(work: Work, proposal_id: uuid.UUID, number: int) -> list[Change]:
+    """What changed from a version to the one that this person sees, for somebody who has read the former before.
+
+    To who judges blind, nothing is shown of either that names who proposes.
+
+    Raises:
+        NotFound: as `see`, or no such version.
+    """
+    seen = see(work, proposal_id)
+    before, after = (get_version(work, proposal_id, each).body for each in (number, seen.version))
+    if seen.view is View.BLIND:
+        organisation = seen.organisation
+        found = {each for body in (before, after) for each in names_in(body, organisation.name_ja, organisation.name_en)}
+        names = sorted(found, key=lambda name: (-len(name), name))  # a long one before a part of it
+        return differences(blinded(before, names), blinded(after, names))
+    return differences(before, after)
 
 
 def preview(work: Work, call_id: uuid.UUID, body: Mapping[str, Any]) -> tuple[PlanAnswer, tuple[Gap, ...]]:

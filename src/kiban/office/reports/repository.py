@@ -11,11 +11,31 @@ from kiban.office.calls import policy as calls
 from kiban.office.calls.models import Call
 from kiban.office.grants.models import Grant
 from kiban.office.grants.policy import visible_to
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal, ProposalVersion
 from kiban.office.reports.models import Event, MilestoneReport, ModelRelease, ReportStatus
 from kiban.office.reports.sums import Scope
 from kiban.office.work import Actor
+
+REPORT_SORTS: Sorts = {
+    "milestone": MilestoneReport.milestone,
+    "status": MilestoneReport.status,
+    "due_on": MilestoneReport.due_on,
+    "submitted_at": MilestoneReport.submitted_at,
+}
+RELEASE_SORTS: Sorts = {
+    "name": ModelRelease.name,
+    "parameters": ModelRelease.parameters,
+    "tokens": ModelRelease.tokens,
+    "released_on": ModelRelease.released_on,
+}
+EVENT_SORTS: Sorts = {
+    "kind": Event.kind,
+    "title_ja": Event.title_ja,
+    "title_en": Event.title_en,
+    "held_on": Event.held_on,
+    "people": Event.people,
+}
 
 
 def submitted_body(session: Session, proposal_id: uuid.UUID) -> dict[str, Any]:
@@ -71,7 +91,7 @@ def reports(
         statement = statement.where(MilestoneReport.grant_id == grant_id)
     if status is not None:
         statement = statement.where(MilestoneReport.status == status)
-    return read_page(session, statement, MilestoneReport.id, page)
+    return read_page(session, statement, MilestoneReport.id, page, sorts=REPORT_SORTS)
 
 
 def release(session: Session, actor: Actor, release_id: uuid.UUID) -> ModelRelease | None:
@@ -87,7 +107,7 @@ def releases(session: Session, actor: Actor, page: PageRequest, grant_id: uuid.U
     statement = sa.select(ModelRelease).join(Grant, Grant.id == ModelRelease.grant_id).where(visible_to(actor))
     if grant_id is not None:
         statement = statement.where(ModelRelease.grant_id == grant_id)
-    return read_page(session, statement, ModelRelease.id, page, newest_first=True)
+    return read_page(session, statement, ModelRelease.id, page, newest_first=True, sorts=RELEASE_SORTS)
 
 
 def has_release(session: Session, grant_id: uuid.UUID, digest: str) -> bool:
@@ -111,7 +131,7 @@ def events(
         statement = statement.where(Event.call_id == call_id)
     if grant_id is not None:
         statement = statement.where(Event.grant_id == grant_id)
-    return read_page(session, statement, Event.id, page, newest_first=True)
+    return read_page(session, statement, Event.id, page, newest_first=True, sorts=EVENT_SORTS)
 
 
 def releases_in(session: Session, scope: Scope) -> list[tuple[ModelRelease, str]]:

@@ -14,7 +14,8 @@ from kiban.office.audit.service import record
 from kiban.office.calls import service as calls
 from kiban.office.calls.models import Call, CallStatus
 from kiban.office.calls.schemas import Track
-from kiban.office.errors import Conflict, Invalid
+from kiban.office.errors import Conflict, Invalid, NotFound
+from kiban.office.guards.text import clean_text
 from kiban.office.members.models import Person
 from kiban.office.proposals.models import Proposal, ProposalStatus
 from kiban.office.proposals.schemas import ProposalBody
@@ -23,7 +24,14 @@ from kiban.office.reviews.affinity import Subject, affinities
 from kiban.office.reviews.assignment import Assigned, Problem, assign
 from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.reviews.models import Assignment, AssignmentRun, AssignmentStatus, PeerPlace
-from kiban.office.reviews.schemas import AssignmentOptions, AssignmentPlanOut, PairOut, ShortageOut
+from kiban.office.reviews.policy import may_judge
+from kiban.office.reviews.schemas import (
+    AssignmentOptions,
+    AssignmentPlanOut,
+    HandAssignmentIn,
+    PairOut,
+    ShortageOut,
+)
 from kiban.office.work import Role, Work
 
 # Who steps in for another gets at least so long, whatever the track's date.
@@ -87,6 +95,69 @@ def run(work: Work, call_id: uuid.UUID, options: AssignmentOptions) -> Assignmen
         short=len(plan.shortages),
     )
     return plan
+
+
+def add(work: Work, call_id: uuid.UUID, given: HandAssignmentIn) -> Assignment:
+    """Give a panel's proposal to a reviewer by hand, for a reason that is recorded.
+
+    Raises:
+        NotFound: no such call, or no such proposal in it that the operator may read about.
+        Forbidden: not an operator of the call, or one who competes in it.
+        Invalid: not a reviewer of the call, or a track whose reviewers nobody chooses by hand.
+        Conflict: the reviewer competes, has a conflict of interest or was assigned before; or the call is not being
+            reviewed.
+    """
+    call = calls.lock_call(work, call_id)
+    require_impartial(work, call_id, Role.OPERATOR)
+    proposal = repository.proposal(work.session, given.proposal_id, may_judge(work.actor))
+    if proposal is None or proposal.call_id != call_id or proposal.status is not ProposalStatus.SUBMITTED:
+        raise NotFound("there is no such proposal", where="proposal_id")
+    track = _track(call, proposal.track or "")
+    if track.kind == "peer":
+        raise Invalid("peers are assigned by their groups, so that nobody chooses them", where="proposal_id")
+    reviewers = {person.id: person for person in repository.people_with(work.session, call_id, Role.REVIEWER)}
+    person = reviewers.get(given.reviewer_id)
+    if person is None:
+        raise Invalid("this person is not a reviewer of the call", where="reviewer_id")
+    if repository.has_submitted(work.session, [person.id], call_id):
+        raise Conflict("who has a part in a proposal to the call does not judge others", where="reviewer_id")
+    if conflict_repository.conflicted_pairs(work.session, [proposal.id], [person.id]):
+        raise Conflict("this reviewer has a conflict of interest with the proposal", where="reviewer_id")
+    standing = [each for each in repository.assignments(work.session, call_id) if each.proposal_id == proposal.id]
+    if any(each.reviewer_id == person.id for each in standing):
+        raise Conflict(
+            "the proposal was assigned to this reviewer before",
+            where="reviewer_id",
+            hint="who has recused themselves, or was replaced, is not asked again",
+        )
+    row = Assignment(
+        id=work.new_id(),
+        proposal_id=proposal.id,
+        reviewer_id=person.id,
+        is_peer=False,
+        status=AssignmentStatus.ASSIGNED,
+        affinity=float(_affinity(call, work, [proposal], [person], False)[0, 0]),
+        assigned_by=work.actor.person_id,
+        assigned_at=work.now,
+        due_at=given.due_at,
+        ended_reason="",
+    )
+    work.session.add(row)
+    reason = clean_text(given.reason, max_chars=2_000, where="reason")
+    record(work, "reviews.assigned_by_hand", "assignment", row.id, proposal_id=str(proposal.id), reason=reason)
+    work.session.flush()
+    messages.tell_assigned(work, call, person, 1, row.id, given.due_at)
+    return row
+
+
+def candidates(work: Work, call_id: uuid.UUID) -> list[Person]:
+    """The reviewers of a call, to choose from by hand.
+
+    Raises:
+        Forbidden: not an operator of it.
+    """
+    work.require(Role.OPERATOR, call_id=call_id)
+    return repository.people_with(work.session, call_id, Role.REVIEWER)
 
 
 def replace(work: Work, proposal_ids: Collection[uuid.UUID]) -> None:

@@ -10,11 +10,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from kiban.office.members.models import Person
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal, ProposalStatus, TeamMember
 from kiban.office.reviews import policy
 from kiban.office.reviews.models import ConflictKind, ConflictOfInterest, Relation
 from kiban.office.work import Actor
+
+CONFLICT_SORTS: Sorts = {
+    "kind": ConflictOfInterest.kind,
+    "declared_at": ConflictOfInterest.declared_at,
+    "lifted_at": ConflictOfInterest.lifted_at,
+}
 
 
 def conflict(session: Session, conflict_id: uuid.UUID, *, lock: bool = False) -> ConflictOfInterest | None:
@@ -50,7 +56,7 @@ def conflicts_page(
                 sa.and_(ConflictOfInterest.proposal_id.is_(None), ConflictOfInterest.organisation_id.in_(applying)),
             )
         )
-    return read_page(session, statement, ConflictOfInterest.id, page)
+    return read_page(session, statement, ConflictOfInterest.id, page, sorts=CONFLICT_SORTS)
 
 
 def conflicts_of(session: Session, person_ids: Collection[uuid.UUID]) -> list[ConflictOfInterest]:

@@ -53,8 +53,12 @@ def list_remarks(work: Work, proposal_id: uuid.UUID, page: PageRequest) -> Page[
     Raises:
         NotFound: no such proposal, or one whose discussion is closed to this person.
     """
-    proposal = _seen(work, proposal_id)
-    rows = repository.remarks_page(work.session, proposal_id, page)
+    return remarks_on(work, _seen(work, proposal_id), page)
+
+
+def remarks_on(work: Work, proposal: Proposal, page: PageRequest) -> Page[RemarkOut]:
+    """`list_remarks` of a proposal whose discussion this person may read."""
+    rows = repository.remarks_page(work.session, proposal.id, page)
     return Page([_shown(work, proposal, row) for row in rows.items], rows.next_cursor)
 
 

@@ -30,6 +30,8 @@ JUDGED = (ProposalStatus.SUBMITTED, ProposalStatus.AWARDED, ProposalStatus.REJEC
 # Made once: an alias costs a millisecond, and every request of the office's people asks for these.
 _PERSON, _ENTRY = shared_alias(Person), shared_alias(Proposal)
 _MEMBER, _CALL = shared_alias(TeamMember), shared_alias(Call)
+_INSIDER, _NAMED, _COLLEAGUE = shared_alias(Person), shared_alias(TeamMember), shared_alias(Person)
+_RIVAL_ENTRY, _RIVAL, _RIVAL_MEMBER = shared_alias(Proposal), shared_alias(Person), shared_alias(TeamMember)
 
 
 def conflict_exists(actor_person_id: Who) -> sa.ColumnElement[bool]:
@@ -61,7 +63,7 @@ def conflict_exists(actor_person_id: Who) -> sa.ColumnElement[bool]:
 
 def same_organisation(person_id: Who) -> sa.ColumnElement[bool]:
     """Whether this person belongs to the organisation that proposes, or to that of somebody else in its team."""
-    person, member, colleague = aliased(Person), aliased(TeamMember), aliased(Person)
+    person, member, colleague = _INSIDER, _NAMED, _COLLEAGUE
     proposes = (
         sa.select(person.id)
         .where(person.id == person_id, person.organisation_id == Proposal.organisation_id)
@@ -92,7 +94,7 @@ def competitors() -> sa.Subquery:
     Somebody of another organisation who is merely named in a team is closed to that proposal alone (`takes_part`):
     anyone can write a reviewer's address there, and must not take them out of the whole call by it.
     """
-    proposal, person, member = aliased(Proposal), aliased(Person), aliased(TeamMember)
+    proposal, person, member = _RIVAL_ENTRY, _RIVAL, _RIVAL_MEMBER
     authors = sa.select(proposal.call_id, proposal.created_by.label("person_id")).where(proposal.status.in_(JUDGED))
     teams = (
         sa.select(proposal.call_id, person.id)
@@ -202,6 +204,30 @@ def may_judge(actor: Actor) -> sa.ColumnElement[bool]:
     in_office = sa.and_(holds(actor, Role.PANEL, Role.OPERATOR, Role.AUDITOR), sa.not_(has_stake(person_id)))
     standing = sa.or_(in_office, reviewed)
     return sa.and_(judged, standing, is_free(person_id))
+
+
+def is_own_assignment(actor: Actor) -> sa.ColumnElement[bool]:
+    """Assignments that stand and that the actor may work on: still as a reviewer of the call, or as a peer."""
+    if actor.person_id is None:
+        return sa.false()
+    as_reviewer = sa.and_(holds(actor, Role.REVIEWER), sa.not_(competes(actor.person_id)))
+    return sa.and_(
+        Assignment.reviewer_id == actor.person_id,
+        Assignment.status.in_((AssignmentStatus.ASSIGNED, AssignmentStatus.DONE)),
+        sa.or_(Assignment.is_peer, as_reviewer),
+        Proposal.status.in_(JUDGED),
+        is_free(actor.person_id),
+    )
+
+
+def version_judged() -> sa.ScalarSelect[int]:
+    """Which version of its proposal a `Review` of the statement judges."""
+    return (
+        sa.select(Submission.version)
+        .where(Submission.proposal_id == Proposal.id, Submission.number == Review.submission)
+        .correlate_except(Submission)
+        .scalar_subquery()
+    )
 
 
 def is_outdated() -> sa.ColumnElement[bool]:

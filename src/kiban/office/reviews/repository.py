@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from kiban.office.members.models import Organisation, Person, RoleGrant
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion, Submission, TeamMember
 from kiban.office.reviews import policy
 from kiban.office.reviews.models import (
@@ -27,6 +27,11 @@ from kiban.office.reviews.models import (
 from kiban.office.work import Actor, Role
 
 STANDING = (AssignmentStatus.ASSIGNED, AssignmentStatus.DONE)
+ASSIGNMENT_SORTS: Sorts = {
+    "status": Assignment.status,
+    "assigned_at": Assignment.assigned_at,
+    "due_at": Assignment.due_at,
+}
 
 
 class Judgement(NamedTuple):
@@ -34,6 +39,7 @@ class Judgement(NamedTuple):
 
     `in_conflict`: a conflict, or a part in another proposal of the call, stands now, whether or not it was marked.
     `is_outdated`: other content was handed in since.
+    `proposal_version`: the version that it judges.
     """
 
     proposal: Proposal
@@ -41,6 +47,7 @@ class Judgement(NamedTuple):
     review: Review
     in_conflict: bool
     is_outdated: bool
+    proposal_version: int | None
 
 
 # --- people and proposals
@@ -79,9 +86,17 @@ def organisation_exists(session: Session, organisation_id: uuid.UUID) -> bool:
 
 
 def proposals(
-    session: Session, call_id: uuid.UUID, track: str | None = None, statuses: Sequence[ProposalStatus] = policy.JUDGED
+    session: Session,
+    call_id: uuid.UUID,
+    track: str | None = None,
+    statuses: Sequence[ProposalStatus] = policy.JUDGED,
+    *,
+    seen_by: Actor | None = None,
 ) -> list[Proposal]:
+    """Args: seen_by: only those that this actor may read as one who judges."""
     statement = sa.select(Proposal).where(Proposal.call_id == call_id, Proposal.status.in_(statuses))
+    if seen_by is not None:
+        statement = statement.where(policy.may_judge(seen_by))
     if track is not None:
         statement = statement.where(Proposal.track == track)
     return list(session.scalars(statement.order_by(Proposal.id)))
@@ -160,7 +175,7 @@ def own_assignment(
     statement = (
         sa.select(Assignment, Proposal)
         .join(Proposal, Proposal.id == Assignment.proposal_id)
-        .where(Assignment.id == assignment_id, _is_own(actor))
+        .where(Assignment.id == assignment_id, policy.is_own_assignment(actor))
     )
     if lock:
         # What another work changed while this one waited for the lock must be read again.
@@ -170,22 +185,8 @@ def own_assignment(
 
 
 def own_assignments(session: Session, actor: Actor, page: PageRequest) -> Page[Assignment]:
-    statement = sa.select(Assignment).join(Proposal, Proposal.id == Assignment.proposal_id).where(_is_own(actor))
-    return read_page(session, statement, Assignment.id, page)
-
-
-def _is_own(actor: Actor) -> sa.ColumnElement[bool]:
-    """Assignments that stand and that the actor may work on: still as a reviewer of the call, or as a peer."""
-    if actor.person_id is None:
-        return sa.false()
-    as_reviewer = sa.and_(policy.holds(actor, Role.REVIEWER), sa.not_(policy.competes(actor.person_id)))
-    return sa.and_(
-        Assignment.reviewer_id == actor.person_id,
-        Assignment.status.in_(STANDING),
-        sa.or_(Assignment.is_peer, as_reviewer),
-        Proposal.status.in_(policy.JUDGED),
-        policy.is_free(actor.person_id),
-    )
+    statement = sa.select(Assignment).join(Proposal, Proposal.id == Assignment.proposal_id).where(policy.is_own_assignment(actor))
+    return read_page(session, statement, Assignment.id, page, sorts=ASSIGNMENT_SORTS)
 
 
 def assignment(session: Session, assignment_id: uuid.UUID, *, lock: bool = False) -> Assignment | None:
@@ -213,6 +214,26 @@ def assignments(session: Session, call_id: uuid.UUID, track: str | None = None) 
     return list(session.scalars(statement.order_by(Assignment.id)))
 
 
+def assignments_with_reviews(
+    session: Session, call_id: uuid.UUID
+) -> list[tuple[Assignment, datetime | None, bool]]:
+    """As `assignments`; with when each one's review was submitted, and whether that is to be confirmed or revised."""
+    is_old = sa.and_(
+        Assignment.status == AssignmentStatus.DONE,
+        Review.submitted_at.is_not(None),
+        Review.tainted_at.is_(None),
+        policy.is_outdated(),
+    )
+    statement = (
+        sa.select(Assignment, Review.submitted_at, is_old)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .outerjoin(Review, Review.assignment_id == Assignment.id)
+        .where(Proposal.call_id == call_id, Proposal.status.in_(policy.JUDGED))
+        .order_by(Assignment.id)
+    )
+    return [(row[0], row[1], bool(row[2])) for row in session.execute(statement)]
+
+
 def assignments_page(
     session: Session, actor: Actor, call_id: uuid.UUID, page: PageRequest, proposal_id: uuid.UUID | None = None
 ) -> Page[Assignment]:
@@ -223,7 +244,7 @@ def assignments_page(
     )
     if proposal_id is not None:
         statement = statement.where(Assignment.proposal_id == proposal_id)
-    return read_page(session, statement, Assignment.id, page)
+    return read_page(session, statement, Assignment.id, page, sorts=ASSIGNMENT_SORTS)
 
 
 def calls_judged_by(session: Session, person_id: uuid.UUID) -> set[uuid.UUID]:
@@ -344,7 +365,14 @@ def review_with_proposal(session: Session, review_id: uuid.UUID) -> tuple[Review
 def judgements(session: Session, proposal_ids: Collection[uuid.UUID]) -> list[Judgement]:
     """Every submitted review of these proposals, tainted ones and those of ended assignments among them."""
     statement = (
-        sa.select(Proposal, Assignment, Review, policy.conflict_exists(Assignment.reviewer_id), policy.is_outdated())
+        sa.select(
+            Proposal,
+            Assignment,
+            Review,
+            policy.conflict_exists(Assignment.reviewer_id),
+            policy.is_outdated(),
+            policy.version_judged(),
+        )
         .join(Assignment, Assignment.proposal_id == Proposal.id)
         .join(Review, Review.assignment_id == Assignment.id)
         .where(Proposal.id.in_(proposal_ids), Review.submitted_at.is_not(None))
@@ -367,16 +395,10 @@ def judgements(session: Session, proposal_ids: Collection[uuid.UUID]) -> list[Ju
             review,
             bool(in_conflict) or (not assignment.is_peer and (proposal.call_id, assignment.reviewer_id) in competing),
             bool(is_outdated),
+            proposal_version,
         )
-        for proposal, assignment, review, in_conflict, is_outdated in rows
+        for proposal, assignment, review, in_conflict, is_outdated, proposal_version in rows
     ]
-
-
-def submitted_at_by_assignment(session: Session, assignment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime]:
-    statement = sa.select(Review.assignment_id, Review.submitted_at).where(
-        Review.assignment_id.in_(assignment_ids), Review.submitted_at.is_not(None)
-    )
-    return {assignment_id: at for assignment_id, at in session.execute(statement) if at}
 
 
 def remarks_page(session: Session, proposal_id: uuid.UUID, page: PageRequest) -> Page[Discussion]:

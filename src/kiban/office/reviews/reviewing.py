@@ -193,18 +193,23 @@ def reviews_of(work: Work, proposal_id: uuid.UUID) -> list[JudgedReviewOut]:
     proposal = repository.proposal(work.session, proposal_id, may_judge(work.actor))
     if proposal is None:
         raise NotFound("there is no such proposal", where="proposal_id")
+    return judged(work, proposal)
+
+
+def judged(work: Work, proposal: Proposal) -> list[JudgedReviewOut]:
+    """`reviews_of` a proposal whose reviews this person may read."""
     is_office = any(work.actor.has(role, proposal.call_id) for role in (Role.OPERATOR, Role.AUDITOR))
     knows_names = is_office or work.actor.has(Role.PANEL, proposal.call_id)
-    shown = []
-    for each in repository.judgements(work.session, [proposal_id]):
+    found = []
+    for each in repository.judgements(work.session, [proposal.id]):
         review, reviewer_id = each.review, each.assignment.reviewer_id
         counts = review.tainted_at is None and not each.in_conflict
         if review.submitted_at is None or not (counts or is_office):
             continue
-        shown.append(
+        found.append(
             JudgedReviewOut(
                 id=review.id,
-                proposal_id=proposal_id,
+                proposal_id=proposal.id,
                 reviewer_id=reviewer_id if knows_names else None,
                 is_mine=reviewer_id == work.actor.person_id,
                 scores=review.scores,
@@ -212,14 +217,14 @@ def reviews_of(work: Work, proposal_id: uuid.UUID) -> list[JudgedReviewOut]:
                 text_to_applicant=review.text_to_applicant,
                 text_to_panel=review.text_to_panel,
                 submission=review.submission,
-                proposal_version=repository.version_handed_in(work.session, proposal_id, review.submission),
+                proposal_version=each.proposal_version,
                 is_outdated=each.is_outdated,
                 submitted_at=review.submitted_at,
                 tainted_at=review.tainted_at,
                 tainted_reason=review.tainted_reason,
             )
         )
-    return shown
+    return found
 
 
 def _own(work: Work, assignment_id: uuid.UUID, *, lock: bool = False) -> tuple[Assignment, Proposal]:
@@ -279,6 +284,19 @@ def _check_scores(scores: Mapping[str, int], rubric: tuple[Criterion, ...]) -> N
             raise Invalid(f"a score is {criterion.lowest} to {criterion.highest}", where=f"scores.{key}")
 
 
+def least_words(scores: Mapping[str, int], rubric: Sequence[Criterion]) -> tuple[int, Criterion | None]:
+    """How many characters the applicant gets at least, without spaces; and the criterion because of which it is more:
+    one with the end of its scale for a score."""
+    at_the_ends = (each for each in rubric if scores.get(each.key) in (each.lowest, each.highest))
+    criterion = next(at_the_ends, None)
+    return (LEAST_TEXT if criterion is None else LEAST_TEXT_AT_THE_ENDS), criterion
+
+
+def count_words(text: str) -> int:
+    """Characters without spaces."""
+    return len("".join(text.split()))
+
+
 def _check_complete(review: Review, rubric: tuple[Criterion, ...]) -> None:
     _check_scores(review.scores, rubric)
     missing = [criterion.key for criterion in rubric if criterion.key not in review.scores]
@@ -286,21 +304,38 @@ def _check_complete(review: Review, rubric: tuple[Criterion, ...]) -> None:
         raise Invalid("a criterion has no score", where=f"scores.{missing[0]}")
     if review.confidence is None:
         raise Invalid("say how sure you are, 1 to 5", where="confidence")
-    at_the_ends = [
-        criterion.key for criterion in rubric if review.scores[criterion.key] in (criterion.lowest, criterion.highest)
-    ]
-    least = LEAST_TEXT_AT_THE_ENDS if at_the_ends else LEAST_TEXT
-    if len("".join(review.text_to_applicant.split())) < least:
-        why = f" because of the score at the end of the scale for {at_the_ends[0]}" if at_the_ends else ""
+    least, because = least_words(review.scores, rubric)
+    if count_words(review.text_to_applicant) < least:
+        why = f" because of the score at the end of the scale for {because.key}" if because else ""
         raise Invalid(f"the applicant needs at least {least} characters{why}", where="text_to_applicant")
 
 
 def _shown(work: Work, assignment: Assignment, call: Call, review: Review | None) -> ReviewOut:
     proposal_id = assignment.proposal_id
+    return shown(
+        assignment,
+        call,
+        review,
+        proposal_version=repository.version_handed_in(work.session, proposal_id, review.submission) if review else None,
+        last_submission=repository.last_submission(work.session, proposal_id),
+        is_outdated=review is not None and repository.is_outdated(work.session, review.id),
+    )
+
+
+def shown(
+    assignment: Assignment,
+    call: Call,
+    review: Review | None,
+    *,
+    proposal_version: int | None,
+    last_submission: int,
+    is_outdated: bool,
+) -> ReviewOut:
+    """One's own review as it is read."""
     return ReviewOut(
         id=review.id if review else None,
         assignment_id=assignment.id,
-        proposal_id=proposal_id,
+        proposal_id=assignment.proposal_id,
         rubric=calls.rubric_of(call),
         scores=review.scores if review else {},
         confidence=review.confidence if review else None,
@@ -308,9 +343,9 @@ def _shown(work: Work, assignment: Assignment, call: Call, review: Review | None
         text_to_panel=review.text_to_panel if review else "",
         version=review.version if review else 0,
         submission=review.submission if review else None,
-        proposal_version=repository.version_handed_in(work.session, proposal_id, review.submission) if review else None,
-        last_submission=repository.last_submission(work.session, proposal_id),
-        is_outdated=review is not None and repository.is_outdated(work.session, review.id),
+        proposal_version=proposal_version,
+        last_submission=last_submission,
+        is_outdated=is_outdated,
         due_at=assignment.due_at,
         submitted_at=review.submitted_at if review else None,
     )

@@ -89,6 +89,15 @@ class AssignmentOptions(Schema):
     due_at: AwareDatetime | None = None
 
 
+class HandAssignmentIn(Schema):
+    """One proposal for one reviewer."""
+
+    proposal_id: uuid.UUID
+    reviewer_id: uuid.UUID
+    reason: Reason = Field(examples=["辞退した審査員に代わり、同じ分野の審査員にお願いする"])
+    due_at: AwareDatetime | None = None
+
+
 class PairOut(Schema):
     proposal_id: uuid.UUID
     reviewer_id: uuid.UUID

@@ -35,15 +35,19 @@ def score_table(work: Work, call_id: uuid.UUID) -> list[ProposalScore]:
         NotFound: no such call.
         Forbidden: neither operator, auditor nor panel of it, or one who competes in it.
     """
+    return _scored(work, call_id)[1]
+
+
+def _scored(work: Work, call_id: uuid.UUID) -> tuple[Call, list[ProposalScore]]:
     call = calls.get_call(work, call_id)
     require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
-    duties = _duties_missing(work, call_id)
+    duties = _duties_missing(work, call)
     rows = [
         replace(score, peer_group=block.group, duties_missing=duties.get(score.proposal_id, 0))
         for block in _blocks(work, call)
         for score in block.table.proposals
     ]
-    return sorted(rows, key=lambda row: row.proposal_id)
+    return call, sorted(rows, key=lambda row: row.proposal_id)
 
 
 def scores_seen(work: Work, call_id: uuid.UUID) -> list[ProposalScore]:
@@ -51,9 +55,17 @@ def scores_seen(work: Work, call_id: uuid.UUID) -> list[ProposalScore]:
 
     Raises: as `score_table`.
     """
-    rows = score_table(work, call_id)
+    return scores_with_call(work, call_id)[1]
+
+
+def scores_with_call(work: Work, call_id: uuid.UUID) -> tuple[Call, list[ProposalScore]]:
+    """`scores_seen`, and the call.
+
+    Raises: as `score_table`.
+    """
+    call, rows = _scored(work, call_id)
     seen = repository.proposals_seen(work.session, work.actor, call_id)
-    return [row for row in rows if row.proposal_id in seen]
+    return call, [row for row in rows if row.proposal_id in seen]
 
 
 def calibration(work: Work, call_id: uuid.UUID) -> list[CalibratedOut]:
@@ -61,10 +73,18 @@ def calibration(work: Work, call_id: uuid.UUID) -> list[CalibratedOut]:
 
     Raises: as `score_table`.
     """
+    return calibration_with_call(work, call_id)[1]
+
+
+def calibration_with_call(work: Work, call_id: uuid.UUID) -> tuple[Call, list[CalibratedOut]]:
+    """`calibration`, and the call.
+
+    Raises: as `score_table`.
+    """
     call = calls.get_call(work, call_id)
     require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
     seen = repository.proposals_seen(work.session, work.actor, call_id)
-    return [
+    return call, [
         CalibratedOut(
             reviewer_id=reviewer_id,
             peer_group=block.group,
@@ -88,9 +108,13 @@ def peer_groups(work: Work, call_id: uuid.UUID) -> list[PeerGroup]:
 
     Raises: as `score_table`.
     """
+    return _grouped(work, call_id)[1]
+
+
+def _grouped(work: Work, call_id: uuid.UUID) -> tuple[Call, list[PeerGroup]]:
     call = calls.get_call(work, call_id)
     require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
-    return [group for study in _peer_studies(work, call) for group in study.groups]
+    return call, [group for study in _peer_studies(work, call) for group in study.groups]
 
 
 def peer_groups_seen(work: Work, call_id: uuid.UUID) -> list[PeerGroup]:
@@ -98,9 +122,19 @@ def peer_groups_seen(work: Work, call_id: uuid.UUID) -> list[PeerGroup]:
 
     Raises: as `score_table`.
     """
-    groups = peer_groups(work, call_id)
+    return peer_groups_with_call(work, call_id)[1]
+
+
+def peer_groups_with_call(work: Work, call_id: uuid.UUID) -> tuple[Call, list[PeerGroup]]:
+    """`peer_groups_seen`, and the call.
+
+    Raises: as `score_table`.
+    """
+    call, groups = _grouped(work, call_id)
     seen = repository.proposals_seen(work.session, work.actor, call_id)
-    return [replace(group, proposal_ids=tuple(each for each in group.proposal_ids if each in seen)) for group in groups]
+    return call, [
+        replace(group, proposal_ids=tuple(each for each in group.proposal_ids if each in seen)) for group in groups
+    ]
 
 
 def feedback(work: Work, proposal_id: uuid.UUID) -> FeedbackOut:
@@ -133,7 +167,7 @@ def feedback(work: Work, proposal_id: uuid.UUID) -> FeedbackOut:
         n=len(given),
         criteria=means,
         texts=tuple(each.review.text_to_applicant for each in given),
-        duties_missing=_duties_missing(work, call.id).get(proposal_id, 0),
+        duties_missing=_duties_missing(work, call).get(proposal_id, 0),
         duties_policy_ja=peer.LATE_POLICY_JA,
         duties_policy_en=peer.LATE_POLICY_EN,
     )
@@ -222,11 +256,13 @@ def _peer_study(work: Work, call: Call, track: str) -> _PeerStudy:
     )
 
 
-def _duties_missing(work: Work, call_id: uuid.UUID) -> dict[uuid.UUID, int]:
+def _duties_missing(work: Work, call: Call) -> dict[uuid.UUID, int]:
     """Peer reviews owed past their date, by the proposals of those who owe them."""
-    proposals = {each.id: each for each in repository.proposals(work.session, call_id)}
+    if all(track.kind != "peer" for track in calls.tracks_of(call)):
+        return {}
+    proposals = {each.id: each for each in repository.proposals(work.session, call.id)}
     owed: dict[tuple[uuid.UUID, str | None], int] = defaultdict(int)
-    for each in repository.assignments(work.session, call_id):
+    for each in repository.assignments(work.session, call.id):
         is_owed = each.is_peer and each.status is AssignmentStatus.ASSIGNED
         if is_owed and each.proposal_id in proposals and each.due_at is not None and each.due_at < work.now:
             owed[each.reviewer_id, proposals[each.proposal_id].track] += 1

@@ -5,15 +5,17 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from kiban.office.calls import service as calls
+from kiban.office.calls.models import Call
 from kiban.office.members.policy import require_somebody
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.models import ProposalStatus
-from kiban.office.reviews import messages, repository
+from kiban.office.reviews import desk_repository, messages, repository
 from kiban.office.reviews.impartiality import require_impartial
-from kiban.office.reviews.models import Assignment, AssignmentStatus
+from kiban.office.reviews.models import Assignment, AssignmentRun, AssignmentStatus
 from kiban.office.reviews.schemas import CoverageOut, LoadOut, WorkloadOut
 from kiban.office.work import Role, Work
 
@@ -51,23 +53,29 @@ def workload(work: Work, call_id: uuid.UUID) -> WorkloadOut:
         NotFound: no such call.
         Forbidden: neither operator nor auditor of it, or one who competes in it.
     """
+    return _workload(work, call_id)[1]
+
+
+def _workload(work: Work, call_id: uuid.UUID) -> tuple[Call, WorkloadOut]:
     call = calls.get_call(work, call_id)
     require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR)
     kinds = {track.key: track.kind for track in calls.tracks_of(call)}
-    seen = repository.proposals_seen(work.session, work.actor, call_id)
     reviewed = [
         proposal
-        for proposal in repository.proposals(work.session, call_id)
-        if proposal.id in seen and kinds.get(proposal.track or "") in ("panel", "peer")
+        for proposal in repository.proposals(work.session, call_id, seen_by=work.actor)
+        if kinds.get(proposal.track or "") in ("panel", "peer")
     ]
     by_reviewer: dict[uuid.UUID, list[Assignment]] = defaultdict(list)
     by_proposal: dict[uuid.UUID, list[Assignment]] = defaultdict(list)
-    everything = repository.assignments(work.session, call_id)
-    for each in everything:
+    old: set[uuid.UUID] = set()
+    submitted: dict[uuid.UUID, datetime] = {}
+    for each, submitted_at, is_outdated in repository.assignments_with_reviews(work.session, call_id):
         by_reviewer[each.reviewer_id].append(each)
         by_proposal[each.proposal_id].append(each)
-    old = outdated(work, everything)
-    submitted = repository.submitted_at_by_assignment(work.session, [each.id for each in everything])
+        if submitted_at is not None:
+            submitted[each.id] = submitted_at
+        if is_outdated:
+            old.add(each.id)
     people = repository.people(work.session, by_reviewer.keys())
     loads = []
     for person_id, own in by_reviewer.items():
@@ -104,7 +112,26 @@ def workload(work: Work, call_id: uuid.UUID) -> WorkloadOut:
             )
         )
     loads.sort(key=lambda load: (-load.overdue, load.name, load.reviewer_id))
-    return WorkloadOut(reviewers=tuple(loads), proposals=tuple(coverage))
+    return call, WorkloadOut(reviewers=tuple(loads), proposals=tuple(coverage))
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How far a call's reviews are, what was done about them, and which tracks are being discussed since when."""
+
+    call: Call
+    workload: WorkloadOut
+    runs: list[AssignmentRun]  # newest first
+    discussed: dict[str, datetime]
+
+
+def overview(work: Work, call_id: uuid.UUID) -> Overview:
+    """Raises: as `workload`."""
+    call, found = _workload(work, call_id)
+    session = work.session
+    return Overview(
+        call, found, desk_repository.runs(session, call_id), desk_repository.open_windows(session, call_id)
+    )
 
 
 def remind(work: Work, call_id: uuid.UUID, within_days: int) -> int:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVarTuple
@@ -91,6 +92,59 @@ def find(session: Session, sought: Sought) -> list[Found]:
     for office in offices:
         found += _find_in_office(session, sought, office)
     return sorted(found, key=lambda row: (row.in_title, row.number), reverse=True)[: sought.limit]
+
+
+def holds(session: Session, actor: Actor, words: Sequence[str]) -> sa.ColumnElement[bool]:
+    """On `proposals`: those whose text, as the actor sees it, has every word. To be run `by_index`."""
+    named = sa.select(SearchDocument.proposal_id)
+    grams = sorted(query_grams(words))
+    if session.get_bind().dialect.name == "postgresql":
+        named = named.where(SearchDocument.grams.op("@>", is_comparison=True)(_array(grams)))
+    else:
+        index = sa.table(SQLITE_INDEX, sa.column("rowid", sa.Integer()), sa.column(SQLITE_INDEX))
+        match = to_words(grams).replace(" ", " AND ")
+        matching = sa.select(index.c.rowid).where(index.c[SQLITE_INDEX].op("MATCH", is_comparison=True)(match))
+        named = named.where(SearchDocument.number.in_(matching))
+    text = _seen_document(actor, SearchDocument.text)
+    return sa.and_(Proposal.id.in_(named), *(_contains(session, text, word) for word in words))
+
+
+def seen_title(actor: Actor) -> sa.ColumnElement[str]:
+    """On `proposals`: the folded title that the actor sees."""
+    return _seen_document(actor, SearchDocument.title)
+
+
+def _seen_document(actor: Actor, column: InstrumentedAttribute[str]) -> sa.ScalarSelect[str]:
+    return (
+        sa.select(column)
+        .where(
+            SearchDocument.proposal_id == Proposal.id,
+            SearchDocument.face == sa.type_coerce(_face_of(actor), SearchDocument.face.type),
+        )
+        .correlate(Proposal)
+        .scalar_subquery()
+    )
+
+
+@contextmanager
+def by_index(session: Session, is_needed: bool = True) -> Iterator[None]:
+    """Have PostgreSQL look grams up in their index.
+
+    Rows are small and their grams lie apart, so that it takes reading all of them for cheaper.
+    """
+    if not is_needed or session.get_bind().dialect.name != "postgresql":
+        yield
+        return
+    session.execute(sa.text("SET enable_seqscan = off"))
+    try:
+        yield
+    except sa.exc.DBAPIError:
+        session.connection().invalidate()  # the setting goes with the connection
+        raise
+    except Exception:
+        session.execute(sa.text("RESET enable_seqscan"))
+        raise
+    session.execute(sa.text("RESET enable_seqscan"))
 
 
 def _offices(actor: Actor, call_id: uuid.UUID | None) -> list[_Office]:
@@ -218,17 +272,8 @@ def _named(
     if before is not None:
         statement = statement.where(number < before)
     statement = statement.order_by(number.desc()).limit(size)
-    if session.get_bind().dialect.name != "postgresql":
+    with by_index(session):
         return session.scalars(statement).all()
-    # Rows are small and their grams lie apart, so that PostgreSQL takes reading all of them for cheaper than the index.
-    session.execute(sa.text("SET enable_seqscan = off"))
-    try:
-        numbers = session.scalars(statement).all()
-    except sa.exc.DBAPIError:
-        session.connection().invalidate()  # the setting goes with the connection
-        raise
-    session.execute(sa.text("RESET enable_seqscan"))
-    return numbers
 
 
 def _few_open(session: Session, actor: Actor) -> Sequence[uuid.UUID] | None:
@@ -272,7 +317,7 @@ def _is_in(session: Session, column: InstrumentedAttribute[int], numbers: Sequen
     return column.in_(numbers)
 
 
-def _contains(session: Session, column: InstrumentedAttribute[str], word: str) -> sa.ColumnElement[bool]:
+def _contains(session: Session, column: sa.SQLColumnExpression[str], word: str) -> sa.ColumnElement[bool]:
     if session.get_bind().dialect.name == "postgresql":
         return sa.func.strpos(column, word) > 0
     return sa.func.instr(column, word) > 0

@@ -82,13 +82,11 @@ def find(work: Work, query: str, page: PageRequest, *, call_id: uuid.UUID | None
     """Proposals with every word of `query` in title, summary, theme, organisation or team.
 
     Raises:
-        Invalid: an empty or overlong query, or a cursor that this list did not give out.
+        Invalid: an empty or overlong query, a cursor that this list did not give out, or a sort: it has its own order.
     """
-    if len(query) > MOST_QUERY_CHARS:
-        raise Invalid(f"a query has {MOST_QUERY_CHARS} characters at most", where="q")
-    words = terms(query)
-    if not words:
-        raise Invalid("write what to look for", where="q")
+    words = query_words(query)
+    if page.sort is not None:
+        raise Invalid("what is found has an order of its own", where="sort")
     if not 1 <= page.limit <= LARGEST:
         raise Invalid(f"a page has 1 to {LARGEST} items", where="limit")
     sought = repository.Sought(work.actor, words, call_id, _read_cursor(page.cursor), page.limit + 1)
@@ -96,6 +94,20 @@ def find(work: Work, query: str, page: PageRequest, *, call_id: uuid.UUID | None
     shown = found[: page.limit]
     cursor = _cursor(shown[-1].in_title, shown[-1].number) if len(found) > page.limit else None
     return Page([Hit(row.proposal_id, _excerpt(row.text, words[0]), row.in_title) for row in shown], cursor)
+
+
+def query_words(query: str) -> list[str]:
+    """The words of a query.
+
+    Raises:
+        Invalid: none, or too long a query.
+    """
+    if len(query) > MOST_QUERY_CHARS:
+        raise Invalid(f"a query has {MOST_QUERY_CHARS} characters at most", where="q")
+    words = terms(query)
+    if not words:
+        raise Invalid("write what to look for", where="q")
+    return words
 
 
 def _excerpt(text: str, word: str) -> str:

@@ -5,9 +5,10 @@ After the close of one call a proposal is found to be ineligible, and another is
 
 from __future__ import annotations
 
+import io
 import uuid
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from kiban.office.calls import drafting, lifecycle
@@ -21,24 +22,33 @@ from kiban.office.calls.schemas import (
 )
 from kiban.office.errors import Conflict
 from kiban.office.paging import LARGEST, PageRequest
-from kiban.office.proposals import drafts, eligibility, service, submission
+from kiban.office.proposals import attachments, drafts, eligibility, service, submission
 from kiban.office.proposals.models import ProposalStatus
 from kiban.office.season.cast import Season
 from kiban.office.season.clock import jst
 from kiban.office.season.fields import fields
-from kiban.office.season.programme import CallOf, programme
+from kiban.office.season.papers import papers
+from kiban.office.season.programme import CallOf
 from kiban.office.season.rubric import RUBRIC, TRACKS
-from kiban.office.season.shapes import RUNS
+from kiban.office.season.shapes import POOLS, RUNS
 from kiban.office.season.writing import Idea, body_of
 
 # How many apply to each call, and how many of these come back after a rejection.
-APPLICANTS = (20, 27, 25)
-AGAIN = (0, 6, 7)
+APPLICANTS = (20, 27, 25, 16, 24)
+AGAIN = (0, 6, 7, 3, 3)
+# Applies well to every call, with these; and the call that takes more proposals for load tests: the one under review.
+REGULAR, REGULAR_RUNS, LARGE_CALL = "kotonoha", ("13b", "172b", "32b", "8b", "13b"), 3
 SMALL = ("1b", "1b-a100", "8b-more")
-MIDDLE = ("3b", "8b-long", "8b-a100", "70b-more", "8b")
+MIDDLE = ("3b", "8b-long", "8b-a100", "70b-more", "3b-a100", "8b")
 LARGE = ("13b", "30b-a3b", "32b", "70b")
 HUGE = ("172b", "235b-a22b", "700b-a40b")
-SIZES = (SMALL + MIDDLE + LARGE + LARGE, SMALL + MIDDLE + MIDDLE + LARGE + HUGE, SMALL + MIDDLE + LARGE + LARGE + HUGE)
+SIZES = (
+    SMALL + MIDDLE + LARGE + LARGE,
+    SMALL + MIDDLE + MIDDLE + LARGE + HUGE,
+    SMALL + MIDDLE + LARGE + LARGE + HUGE,
+    SMALL + MIDDLE,
+    MIDDLE + LARGE + HUGE,
+)
 
 
 class Applications:
@@ -51,13 +61,13 @@ class Applications:
         self._used: set[str] = set()  # titles
 
     def plan(self) -> None:
-        for number, call in enumerate(programme().calls):
+        for number, call in enumerate(self.season.programme.calls):
             agenda = self.season.agenda
             agenda.at(jst(call.created), self._create, call)
             agenda.at(jst(call.published), self._publish, call)
-            opens = datetime.fromisoformat(call.opens_at)
+            opens = jst(call.opens_at)
             agenda.at(opens + timedelta(minutes=1), self._open, number, call)
-            closes = datetime.fromisoformat(call.closes_at)
+            closes = jst(call.closes_at)
             agenda.at(closes + timedelta(minutes=1), self._close_due)
             if number == 1:
                 agenda.at(closes + timedelta(days=1), self._rule_out, call)
@@ -69,8 +79,8 @@ class Applications:
             {name: getattr(of, name) for name in ("code", "cycle", "title_ja", "title_en", "text_ja", "text_en")}
             | {
                 "budget_yen": of.budget_yen,
-                "opens_at": of.opens_at,
-                "closes_at": of.closes_at,
+                "opens_at": jst(of.opens_at),
+                "closes_at": jst(of.closes_at),
                 "first_month": of.first_month,
                 "months": of.months,
                 "themes": themes,
@@ -101,16 +111,18 @@ class Applications:
 
     def _open(self, number: int, of: CallOf) -> None:
         season, chance = self.season, self.season.random("applying", of.code)
-        opens, closes = datetime.fromisoformat(of.opens_at), datetime.fromisoformat(of.closes_at)
+        opens, closes = jst(of.opens_at), jst(of.closes_at)
         window = closes - opens
         for place, idea in enumerate(self._ideas(number)):
             body = body_of(idea, of, season.pools, chance)
-            begins = opens + window * chance.uniform(0.05, 0.8)
-            # Most hand in within the last two days.
+            begins = opens + window * chance.uniform(0.02, 0.7)
+            # Most hand in within the last two days, some as soon as they are done.
             hands_in = closes - timedelta(hours=min(chance.expovariate(1 / 22) + 0.5, (closes - begins).days * 24))
             hands_in = max(hands_in, begins + timedelta(hours=3))
+            if place % 6 == 4:
+                hands_in = begins + timedelta(days=4)
             season.agenda.at(begins, self._draft, of, idea, body, hands_in, place)
-        extra = (season.scale - 1) * sum(APPLICANTS) if number == len(APPLICANTS) - 1 else 0
+        extra = (season.scale - 1) * sum(APPLICANTS) if number == LARGE_CALL else 0
         for batch in range(0, extra, 50):
             at = opens + window * (batch / max(extra, 1)) * 0.9
             season.agenda.at(at, self._many, of, batch, min(batch + 50, extra))
@@ -123,9 +135,10 @@ class Applications:
             season.agenda.at(closes - timedelta(minutes=40), self._late, of, idea, body, closes)
 
     def _ideas(self, number: int) -> Iterator[Idea]:
-        """Who applies, in what order: those who come back first, then organisations field by field."""
+        """Who applies, in what order: those who come back first, then the regular, then others field by field."""
         season, chance = self.season, self.season.random("ideas", number)
-        rejected = [idea for idea in self._rejected if not idea.again]
+        runs = _offered(SIZES[number], season.programme.calls[number])
+        rejected = [idea for idea in self._rejected if not idea.again and idea.run in runs]
         back = [
             Idea(each.organisation, each.subject, each.run, each.quality + 0.9, again=True, partners=each.partners)
             for each in rejected[: AGAIN[number]]
@@ -133,16 +146,20 @@ class Applications:
         taken = {idea.organisation.of.key for idea in back}
         others = [each for key, each in season.organisations.items() if key not in taken]
         chance.shuffle(others)
+        others.sort(key=lambda each: each.of.key != REGULAR)
         new = []
         for place, organisation in enumerate(others[: APPLICANTS[number] - len(back)]):
             subjects = fields()[organisation.of.field].subjects
             subject = next((each for each in subjects if each.title not in self._used), chance.choice(subjects))
             self._used.add(subject.title)
-            run = SIZES[number][(place * 7 + number) % len(SIZES[number])]
+            run = runs[(place * 7 + number) % len(runs)]
             oddity = {4: "oversized", 9: "undersized", 13: "infeasible"}.get(place, "")
             partners = tuple(chance.sample(others, 1)) if place % 5 == 2 else ()
             partners = tuple(each for each in partners if each is not organisation)
-            new.append(Idea(organisation, subject, run, chance.gauss(0, 0.8), oddity, False, partners))  # type: ignore[arg-type]
+            quality = chance.gauss(0, 0.8)
+            if organisation.of.key == REGULAR:
+                run, quality = REGULAR_RUNS[number], 1.4
+            new.append(Idea(organisation, subject, run, quality, oddity, False, partners))  # type: ignore[arg-type]
         yield from back
         yield from new
 
@@ -155,14 +172,24 @@ class Applications:
         if place % 11 == 10 and idea.oddity == "":
             return  # never finished
         half = season.clock.now + (hands_in - season.clock.now) / 2
-        season.agenda.at(half, self._write_on, idea, proposal_id, body)
+        season.agenda.at(half, self._write_on, idea, proposal_id, body, place)
         season.agenda.at(hands_in, self._submit, idea, proposal_id)
         if place == 7:
             season.agenda.at(hands_in + timedelta(minutes=20), self._withdraw, idea, proposal_id)
 
-    def _write_on(self, idea: Idea, proposal_id: uuid.UUID, body: dict[str, Any]) -> None:
+    def _write_on(self, idea: Idea, proposal_id: uuid.UUID, body: dict[str, Any], place: int) -> None:
         with self.season.work(idea.organisation.people[1].actor) as work:
             drafts.save(work, proposal_id, body, expected_version=1)
+        if place % 4 == 0:
+            self._attach(idea, proposal_id, papers(idea, body, place // 4))
+
+    def _attach(self, idea: Idea, proposal_id: uuid.UUID, files: Iterable[tuple[str, bytes]]) -> None:
+        """Each file is inspected in a process of its own, so that a few proposals alone have some."""
+        season, who = self.season, idea.organisation.people[1]
+        for name, content in files:
+            taken_in = attachments.received(season.office.settings, name, io.BytesIO(content))
+            with taken_in as given, season.work(who.actor) as work:
+                attachments.attach(work, proposal_id, given)
 
     def _submit(self, idea: Idea, proposal_id: uuid.UUID) -> None:
         with self.season.work(idea.organisation.lead.actor) as work:
@@ -194,7 +221,8 @@ class Applications:
         for number in range(first, last):
             organisation = organisations[number % len(organisations)]
             subject = chance.choice(fields()[organisation.of.field].subjects)
-            idea = Idea(organisation, subject, chance.choice(SMALL + MIDDLE + LARGE), chance.gauss(0, 0.8))
+            run = chance.choice(_offered(SMALL + MIDDLE + LARGE, of))
+            idea = Idea(organisation, subject, run, chance.gauss(0, 0.8))
             body = body_of(idea, of, season.pools, chance)
             body["title"] += f" 第{number + 1}案"
             with season.work(organisation.lead.actor) as work:
@@ -204,9 +232,12 @@ class Applications:
 
     def _amend(self, of: CallOf) -> None:
         season = self.season
+        lot = next(each for each in season.programme.lots if each.pool == "shirakawa-b200")
+        due = date.fromisoformat(lot.promised)
+        ja, en = f"{due.month}月{due.day}日", f"{due.day} {due:%B}"
         given = Amendment(
-            text_ja=f"{of.text_ja}\n（追記）B200の引渡し予定日は12月15日である。遅れる場合は開始月の変更を受け付ける。",
-            text_en=f"{of.text_en}\n(Added) B200 are due on 15 December; start months can be changed if they are late.",
+            text_ja=f"{of.text_ja}\n（追記）B200の引渡し予定日は{ja}である。遅れる場合は開始月の変更を受け付ける。",
+            text_en=f"{of.text_en}\n(Added) B200 are due on {en}; start months can be changed if they are late.",
             reason="問い合わせの多かった引渡し時期を明記した",
         )
         with season.work(season.operator) as work:
@@ -229,4 +260,9 @@ class Applications:
         self._rejected = [self.ideas[each] for each in proposal_ids if each in self.ideas]
 
 
-assert set(SIZES[0] + SIZES[1] + SIZES[2]) <= set(RUNS)
+def _offered(runs: tuple[str, ...], call: CallOf) -> tuple[str, ...]:
+    """Those for which the call has a pool."""
+    return tuple(run for run in runs if any(pool in call.pools for pool in POOLS[RUNS[run].sizes[0][0]]))
+
+
+assert set().union(*SIZES) <= set(RUNS)

@@ -8,15 +8,15 @@ from datetime import timedelta
 
 from kiban.office.awards import decisions, studies
 from kiban.office.awards.models import PinKind
-from kiban.office.awards.schemas import DecisionIn, PinIn, StudyRequest
-from kiban.office.errors import Forbidden
+from kiban.office.awards.schemas import DecisionIn, LotteryIn, PinIn, StudyRequest
+from kiban.office.errors import Conflict, Forbidden
 from kiban.office.paging import LARGEST, PageRequest
 from kiban.office.proposals.models import ProposalStatus
 from kiban.office.proposals.service import list_proposals
 from kiban.office.season.applying import Applications
 from kiban.office.season.cast import Season
 from kiban.office.season.clock import jst
-from kiban.office.season.programme import CallOf, programme
+from kiban.office.season.programme import CallOf
 from kiban.office.work import SYSTEM, Actor
 
 # Small problems: each objective is solved to its gap long before its time is over, so that no clock has a say.
@@ -31,9 +31,10 @@ class Awards:
         self.announced = announced
 
     def plan(self) -> None:
-        for call in programme().calls:
-            if call.studied is not None and call.decided is not None:
+        for call in self.season.programme.calls:
+            if call.studied is not None:
                 self.season.agenda.at(jst(call.studied), self._study, call)
+            if call.decided is not None:
                 self.season.agenda.at(jst(call.decided), self._announce, call)
 
     def _judge(self, *keys: str, call_id: uuid.UUID) -> Actor:
@@ -73,14 +74,29 @@ class Awards:
         season, call_id = self.season, self.season.call_ids[of.code]
         request = REQUEST.model_copy(update={"explain": season.scale == 1, "seed": 1})
         study = studies.study_call(season.office, chair, call_id, request)
+        if of.decided is None:
+            return  # for whoever looks at the season to decide
+        with_lottery = self._draw(of, chair, study.id)
         given = DecisionIn(
             study_id=study.id,
             objective="merit",
-            reason=f"{of.cycle}の審査会で、評点の合計を最大にする案を、分野と組織の制約を満たすものとして採択した。",
+            with_lottery=with_lottery,
+            reason=f"{of.cycle}の審査会で、評点の合計を最大にする案を、分野と組織の制約を満たすものとして採択した。"
+            + ("評点の誤差で結果が変わる提案は、公開の抽選によった。" if with_lottery else ""),
         )
         with season.work(chair) as work:
             decisions.draft_decision(work, call_id, given)
         season.agenda.after(timedelta(days=3), self._approve, call_id)
+
+    def _draw(self, of: CallOf, chair: Actor, study_id: uuid.UUID) -> bool:
+        """Whether there was a grey zone to draw in. The seed had been announced with the call."""
+        seed = f"{of.closes_at[:10]} 公開乱数（デモ）{of.code}"
+        try:
+            with self.season.work(chair) as work:
+                studies.draw_lottery(work, self.season.call_ids[of.code], study_id, LotteryIn(seed=seed))
+        except Conflict:
+            return False
+        return True
 
     def _approve(self, call_id: uuid.UUID) -> None:
         approver = self._judge("second_operator", "operator", call_id=call_id)

@@ -7,13 +7,14 @@ import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from kiban.office.members import roles, service
 from kiban.office.members.schemas import OrganisationIn, PersonIn
 from kiban.office.office import Office
 from kiban.office.season.clock import Agenda, SeasonClock
 from kiban.office.season.fields import fields
-from kiban.office.season.programme import OrganisationOf, programme
+from kiban.office.season.programme import OrganisationOf, Programme
 from kiban.office.work import SYSTEM, Actor, Role, Work
 
 DOMAIN = "example.jp"
@@ -67,6 +68,8 @@ class Season:
     office: Office
     clock: SeasonClock
     agenda: Agenda
+    programme: Programme
+    ends: datetime
     seed: int
     scale: int = 1
     staff: dict[str, Actor] = field(default_factory=dict)
@@ -106,7 +109,7 @@ def orcid_of(number: int) -> str:
 
 
 def gather_staff(season: Season) -> None:
-    for key, person in programme().staff.items():
+    for key, person in season.programme.staff.items():
         email = f"{person.address}@{DOMAIN}"
         with season.work() as work:
             row = service.add_person(work, PersonIn(email=email, name=person.name))
@@ -117,7 +120,7 @@ def gather_staff(season: Season) -> None:
 
 def gather_organisations(season: Season) -> None:
     names = _names(season)
-    for number, of in enumerate(programme().organisations, start=1):
+    for number, of in enumerate(season.programme.organisations, start=1):
         corporate = check_digit(f"99000000{number:04d}")
         with season.work(season.operator) as work:
             organisation = service.add_organisation(
@@ -153,7 +156,7 @@ def gather_organisations(season: Season) -> None:
 
 def gather_judges(season: Season) -> None:
     chance = season.random("severity")
-    for number, of in enumerate(programme().reviewers, start=1):
+    for number, of in enumerate(season.programme.reviewers, start=1):
         organisation_id = season.organisations[of.organisation].id if of.organisation else None
         words = [word for key in of.fields for word in (key, fields()[key].name_ja, *fields()[key].words)]
         email = f"{of.address}@review.{DOMAIN}"
@@ -173,6 +176,6 @@ def gather_judges(season: Season) -> None:
 
 def _names(season: Season) -> Callable[[], str]:
     """Names of people, each another."""
-    whole = [f"{last} {first}" for last in programme().surnames for first in programme().given_names]
+    whole = [f"{last} {first}" for last in season.programme.surnames for first in season.programme.given_names]
     season.random("names").shuffle(whole)
     return iter(whole).__next__

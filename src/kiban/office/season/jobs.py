@@ -68,9 +68,9 @@ def workload(
     start: datetime,
     chance: random.Random,
 ) -> Workload:
-    most = max(1, gpus * 3 // 4 // 8 * 8 or gpus * 3 // 4)
-    rest = max(1, min(8, gpus - most))
-    lanes = (Lane(most, 30.0, 0.85, start), Lane(rest, 2.0, 0.15, start))
+    rest = max(1, min(8, gpus // 4))
+    most = max(1, gpus - rest)
+    lanes = (Lane(most, 40.0, most / (most + rest), start), Lane(rest, 8.0, rest / (most + rest), start))
     return Workload(account, partition, users, style, lanes, chance)
 
 

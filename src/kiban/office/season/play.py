@@ -3,52 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
-from pyotp import TOTP
 
-from kiban.kit.errors import Refused
+from kiban.kit.errors import BadInput, Refused
 from kiban.office import schema
+from kiban.office.audit import chain
 from kiban.office.audit import service as audit
 from kiban.office.audit.models import AuditEvent
 from kiban.office.ledger.verification import verify
-from kiban.office.members import second_factor, sign_in
-from kiban.office.members.passwords import set_password
-from kiban.office.members.repository import person_by_id
+from kiban.office.months import day_of
 from kiban.office.notices.models import Notice, NoticeStatus
 from kiban.office.office import Office
+from kiban.office.season.accounts import Account, keep_accounts, make_accounts
 from kiban.office.season.applying import Applications
 from kiban.office.season.awarding import Awards
 from kiban.office.season.cast import Season, gather_judges, gather_organisations, gather_staff
 from kiban.office.season.clock import Agenda, SeasonClock, jst
-from kiban.office.season.programme import CallOf
+from kiban.office.season.programme import CallOf, programme
 from kiban.office.season.reporting import Reports
 from kiban.office.season.reviewing import Reviews
 from kiban.office.season.running import Running
 from kiban.office.season.supplying import plan_supply
 from kiban.office.settings import Settings
 from kiban.office.tables import METADATA
-from kiban.office.work import SYSTEM, Actor, Ids
+from kiban.office.work import Ids, system_clock
 
 SEED = 20250303
-BEGINS = jst("2025-03-03 09:00")
-ENDS = jst("2026-10-30 18:00")
-# A sentence that everybody may know: for a demonstration on one's own machine and for nothing else.
-PASSWORD = "demo only: rain over the harbour in March"
+LENGTH = timedelta(weeks=89)
 BEGUN, FINISHED = "season.begun", "season.finished"
-
-
-@dataclass(frozen=True)
-class Account:
-    """Somebody to sign in as. `totp`: the second factor's secret, for the roles that take one; `uri`: as a QR code."""
-
-    role: str
-    email: str
-    password: str
-    totp: str
-    uri: str
 
 
 @dataclass(frozen=True)
@@ -62,10 +47,13 @@ class Filled:
 Tell = Callable[[datetime], None]
 
 
-def fill(settings: Settings, *, scale: int = 1, force: bool = False, tell: Tell | None = None) -> Filled:
+def fill(
+    settings: Settings, *, until: date | None = None, scale: int = 1, force: bool = False, tell: Tell | None = None
+) -> Filled:
     """Play the season into the database of `settings`.
 
     Args:
+        until: the day at whose beginning (in Japan) the season ends; default: today. The same day makes the same rows.
         scale: so many times the proposals of the last call and the jobs, for load tests.
         force: empty the database first if it holds a season, whole or half.
         tell: called with the season's time as it goes on.
@@ -73,16 +61,24 @@ def fill(settings: Settings, *, scale: int = 1, force: bool = False, tell: Tell 
     Raises:
         Refused: the database is not empty, or holds another programme than a season's.
     """
-    clock = SeasonClock(BEGINS)
+    today = day_of(system_clock())
+    until = until or today
+    if until > today:
+        raise BadInput("the season cannot end after today", where="until", hint="its rows would lie in the future")
+    played = programme(until)
+    ends = jst(f"{until} 00:00")
+    monday = until - timedelta(days=until.weekday())
+    clock = SeasonClock(jst(f"{monday} 09:00") - LENGTH)
     office = Office(settings, clock=clock, ids=Ids(SEED))
     try:
         _make_ready(office, force)
-        season = Season(office, clock, Agenda(clock), SEED, scale)
+        season = Season(office, clock, Agenda(clock), played, ends, SEED, scale)
         with season.work() as work:
             audit.record(work, BEGUN, "season", str(SEED), scale=scale)
         accounts = _play(season, tell)
         with season.work() as work:
             audit.record(work, FINISHED, "season", str(SEED))
+        chain.extend(office)
         with office.work(read_only=True) as work:
             found = verify(work)
             rows = {
@@ -91,6 +87,7 @@ def fill(settings: Settings, *, scale: int = 1, force: bool = False, tell: Tell 
             }
         if not found.ok:
             raise Refused(f"the ledger does not hold: {found.problem}", where=f"posting {found.bad_number}")
+        keep_accounts(settings, accounts)
         return Filled(tuple(accounts), rows, found.head, found.postings)
     finally:
         office.close()
@@ -104,7 +101,7 @@ def _play(season: Season, tell: Tell | None) -> list[Account]:
     applications = Applications(season)
     applications.plan()
     Reviews(season, applications).plan()
-    running = Running(season, ENDS)
+    running = Running(season)
     reports = Reports(season, applications, running)
 
     def announced(of: CallOf) -> None:
@@ -112,10 +109,62 @@ def _play(season: Season, tell: Tell | None) -> list[Account]:
         reports.opened(of)
 
     Awards(season, applications, announced).plan()
-    running.start(jst("2025-07-07 06:00"))
-    season.agenda.run(ENDS, tell)
+    running.plan()
+    season.agenda.at(season.ends - timedelta(hours=6), reports.link_artifacts)
+    season.agenda.run(season.ends, tell)
     _deliver_notices(season)
-    return _accounts(season)
+    return make_accounts(season)
+
+
+def holds_season(settings: Settings) -> bool:
+    """Whether a whole season was played into the database.
+
+    Raises:
+        Refused: it holds half a season, or a programme that is none.
+    """
+    office = Office(settings)
+    try:
+        found = _standing(office)
+    finally:
+        office.close()
+    _refuse_others(found)
+    if found.begun and not found.finished:
+        raise Refused("the database holds a demo that was interrupted", where="database", hint=_AGAIN)
+    return found.finished
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What a database holds: tables with rows, and how far a season in it got."""
+
+    held: tuple[str, ...]
+    begun: bool
+    finished: bool
+
+
+_AGAIN = "`kiban office demo --force` empties it and starts again"
+
+
+def _standing(office: Office) -> _Standing:
+    with office.database.transaction(read_only=True) as session:
+        connection = session.connection()
+        there = [each for each in METADATA.sorted_tables if sa.inspect(connection).has_table(each.name)]
+        held = tuple(each.name for each in there if connection.scalar(sa.select(sa.exists(sa.select(each)))))
+        acts: set[str] = set()
+        if "audit_events" in held:
+            first = sa.select(AuditEvent.action).order_by(AuditEvent.number).limit(1)
+            last = sa.select(AuditEvent.action).where(AuditEvent.action == FINISHED).limit(1)
+            acts = {*session.scalars(first), *session.scalars(last)}
+    return _Standing(held, BEGUN in acts, FINISHED in acts)
+
+
+def _refuse_others(found: _Standing) -> None:
+    if found.held and not found.begun:
+        raise Refused(
+            f"the database is in use: there are {', '.join(found.held[:3])}",
+            where="database",
+            hint="give the demo one of its own with KIBAN_HOME; --force empties only an earlier demo",
+        )
 
 
 def _make_ready(office: Office, force: bool) -> None:
@@ -123,30 +172,14 @@ def _make_ready(office: Office, force: bool) -> None:
 
     A season that was interrupted cannot be gone on with: what was to come was known to the process alone.
     """
-    state = schema.state(office.database)
-    if state.revision is None:
-        schema.upgrade(office.database)
-        return
-    with office.database.transaction(read_only=True) as session:
-        connection = session.connection()
-        there = [each for each in METADATA.sorted_tables if sa.inspect(connection).has_table(each.name)]
-        held = [each.name for each in there if connection.scalar(sa.select(sa.exists(sa.select(each))))]
-        acts: set[str] = set()
-        if "audit_events" in held:
-            first = sa.select(AuditEvent.action).order_by(AuditEvent.number).limit(1)
-            last = sa.select(AuditEvent.action).where(AuditEvent.action == FINISHED).limit(1)
-            acts = {*session.scalars(first), *session.scalars(last)}
-    if held and BEGUN not in acts:
-        raise Refused(
-            f"the database is in use: there are {', '.join(held[:3])}",
-            where="database",
-            hint="give the demo one of its own with KIBAN_HOME; --force empties only an earlier demo",
-        )
-    if held and not force:
-        words = "holds a demo already" if FINISHED in acts else "holds a demo that was interrupted"
-        raise Refused(f"the database {words}", where="database", hint="--force empties it and starts again")
-    if held:
-        schema.downgrade(office.database, schema.BASE)
+    if schema.state(office.database).revision is not None:
+        found = _standing(office)
+        _refuse_others(found)
+        if found.held and not force:
+            words = "holds a demo already" if found.finished else "holds a demo that was interrupted"
+            raise Refused(f"the database {words}", where="database", hint="--force empties it and starts again")
+        if found.held:
+            schema.downgrade(office.database, schema.BASE)
     schema.upgrade(office.database)
 
 
@@ -158,39 +191,3 @@ def _deliver_notices(season: Season) -> None:
             .where(Notice.status == NoticeStatus.WAITING)
             .values(status=NoticeStatus.SENT, sent_at=Notice.created_at, attempts=1)
         )
-
-
-def _accounts(season: Season) -> list[Account]:
-    """Passwords for one account of each kind, and second factors where the role is in force only with one."""
-    lead = season.organisations["kotonoha"].lead
-    judge = next(iter(season.judges.values()))
-    wanted = [
-        ("operator", season.operator, season.emails["operator"], True),
-        ("auditor", season.staff["auditor"], season.emails["auditor"], True),
-        ("panel", season.staff["panel_chair"], season.emails["panel_chair"], True),
-        ("reviewer", judge.actor, judge.email, False),
-        ("applicant", lead.actor, lead.email, False),
-    ]
-    return [_account(season, *each) for each in wanted]
-
-
-def _account(season: Season, role: str, actor: Actor, email: str, strong: bool) -> Account:
-    assert actor.person_id is not None
-    with season.work(SYSTEM) as work:
-        person = person_by_id(work.session, actor.person_id, lock=True)
-        assert person is not None
-        set_password(work, person, PASSWORD)
-    if not strong:
-        return Account(role, email, PASSWORD, "", "")
-    season.clock.now += timedelta(seconds=1)
-    opened = sign_in.with_password(season.office, email, PASSWORD, None, sign_in.Browser(user_agent="kiban demo"))
-    signed_in = replace(actor, session_id=opened.session.id)
-    with season.work(signed_in) as work:
-        enrolment = second_factor.begin(work)
-    with season.work(signed_in) as work:
-        second_factor.confirm(work, _code(enrolment.secret, season.clock.now))
-    return Account(role, email, PASSWORD, enrolment.secret, enrolment.uri)
-
-
-def _code(secret: str, at: datetime) -> str:
-    return TOTP(secret).at(at)

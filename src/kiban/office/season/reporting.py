@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import uuid
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from kiban.kit.manifest import Manifest
+from kiban.kit.store import Store
 from kiban.office import months
 from kiban.office.grants.models import Grant, GrantStatus
 from kiban.office.grants.service import get_grant
 from kiban.office.paging import LARGEST, PageRequest
 from kiban.office.reports import milestones, outcomes
+from kiban.office.reports.models import ReportStatus
 from kiban.office.reports.schemas import EventIn, KpiResult, ReferenceScore, ReleaseIn, ReportBody, ScoreIn
 from kiban.office.season.applying import Applications
 from kiban.office.season.cast import Applicant, Season
@@ -19,6 +23,8 @@ from kiban.office.season.programme import CallOf
 from kiban.office.season.running import Running
 from kiban.office.season.shapes import RUNS
 from kiban.office.work import JST
+
+MOST_MODELS = 3  # of the store's, to be linked
 
 
 class Reports:
@@ -60,6 +66,31 @@ class Reports:
             event = {"call_id": call_id, "kind": kind, "title_ja": ja, "title_en": en, "people": people}
             event["people_trained"] = people if kind == "course" else 0
             season.agenda.at(at, self._event, event)
+
+    def link_artifacts(self) -> None:
+        """Models of the programme's own store, the newest first, as what running grants have led to.
+
+        Their figures and scores are then read from the artifacts, and the report under way names them.
+        """
+        season = self.season
+        running = [grant for grant in self.running.grants() if grant.status is GrantStatus.ACTIVE]
+        for grant, (model, evaluation) in zip(running, _newest_models(season.office.settings.store), strict=False):
+            given = ReleaseIn(
+                name=model.name.removesuffix("/model"),
+                artifact_digest=model.digest,
+                evaluation_digest=evaluation.digest if evaluation else None,
+                licence=model.parties[0].licence if model.parties else "Apache-2.0",
+                released_on=season.clock.now.astimezone(JST).date(),
+            )
+            who = self.running.applicant(grant)
+            with season.work(who.actor) as work:
+                outcomes.record_release(work, grant.id, given)
+                page = milestones.list_reports(work, PageRequest(limit=LARGEST), grant_id=grant.id)
+                report = next((each for each in page.items if each.status is ReportStatus.DRAFT), None)
+                if report is not None:
+                    digests = (model.digest, *((evaluation.digest,) if evaluation else ()))
+                    body = ReportBody(text="学習済みモデルと評価を成果物として登録した。", artifacts=digests)
+                    milestones.save(work, report.id, body, report.version)
 
     def _event(self, given: dict[str, object]) -> None:
         season = self.season
@@ -143,3 +174,13 @@ class Reports:
                 released_on=season.clock.now.astimezone(JST).date(),
             )
             outcomes.record_release(work, grant.id, given)
+
+
+def _newest_models(root: Path) -> list[tuple[Manifest, Manifest | None]]:
+    """Models of a store, where there is one, each with its newest evaluation."""
+    if not (root / "artifacts").is_dir():
+        return []
+    made = [artifact.manifest for artifact in Store(root).all()]
+    evaluated = {each.inputs["model"].digest: each for each in made if each.kind == "evaluation"}
+    models = [each for each in made if each.kind == "model"]
+    return [(each, evaluated.get(each.digest)) for each in reversed(models[-MOST_MODELS:])]

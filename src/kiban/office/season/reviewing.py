@@ -14,7 +14,7 @@ from kiban.office.reviews.schemas import AssignmentOptions, ConflictIn, Relation
 from kiban.office.season.applying import Applications
 from kiban.office.season.cast import Season
 from kiban.office.season.clock import jst
-from kiban.office.season.programme import CallOf, programme
+from kiban.office.season.programme import CallOf
 from kiban.office.season.rubric import RUBRIC
 from kiban.office.season.writing import Idea
 from kiban.office.work import Actor
@@ -42,7 +42,7 @@ class Reviews:
 
     def plan(self) -> None:
         agenda = self.season.agenda
-        for number, call in enumerate(programme().calls):
+        for number, call in enumerate(self.season.programme.calls):
             assigned = jst(call.assigned)
             agenda.at(assigned - timedelta(hours=20), self._relations, number)
             agenda.at(assigned, self._assign, call)
@@ -82,8 +82,8 @@ class Reviews:
         window = jst(of.due) - season.clock.now
         for place, each in enumerate(standing):
             at = season.clock.now + window * min(0.99, chance.betavariate(5, 2))
-            if of.decided is None and chance.random() < 0.35:
-                at = jst(of.due) + timedelta(days=1)  # not yet: the season ends before
+            if jst(of.due) > season.ends:  # the one call under review: half of the reviews come as the season goes on
+                at = season.clock.now + window * 2 * chance.random()
             act = self._review
             if place % 23 == 11 and not each.is_peer:
                 act = self._recuse

@@ -64,14 +64,14 @@ TRACKS: dict[str, dict[str, Any]] = {
         "name_ja": "小規模（審査なし）",
         "name_en": "Small, without reviews",
         "kind": "automatic",
-        "up_to_gpu_hours": 5_000,
+        "up_to_gpu_hours": 15_000,
     },
     "peer": {
         "key": "peer",
         "name_ja": "中規模（相互審査）",
         "name_en": "Middle, judged by peers",
         "kind": "peer",
-        "up_to_gpu_hours": 30_000,
+        "up_to_gpu_hours": 90_000,
     },
     "panel": {"key": "panel", "name_ja": "審査会", "name_en": "Panel", "kind": "panel"},
 }

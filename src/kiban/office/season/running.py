@@ -25,12 +25,13 @@ from kiban.office.grants.schemas import (
 )
 from kiban.office.paging import LARGEST, PageRequest
 from kiban.office.season.cast import Applicant, Season
+from kiban.office.season.clock import jst
 from kiban.office.season.jobs import Cluster, Style, Workload, as_seen, rhythm, stray, week, workload
-from kiban.office.season.programme import CallOf, programme
+from kiban.office.season.programme import CallOf
 from kiban.office.usage import differences, sync
 
 WEEK = timedelta(days=7)
-STYLES: tuple[Style, ...] = ("steady", "late", "over", "steady", "under", "idle", "steady", "late", "steady", "steady")
+STYLES: tuple[Style, ...] = ("steady", "late", "over", "steady", "steady", "idle", "steady", "late", "steady", "under")
 
 
 def simulated(account: SlurmAccount) -> list[str]:
@@ -40,17 +41,24 @@ def simulated(account: SlurmAccount) -> list[str]:
 
 
 class Running:
-    def __init__(self, season: Season, until: datetime) -> None:
+    def __init__(self, season: Season) -> None:
         self.season = season
-        self.until = until
+        self._read_to = season.clock.now
         self.loads: dict[uuid.UUID, Workload] = {}
         self.clusters = {
             pool.cluster: Cluster(pool.cluster, pool.power, next_job=10_000 * place)
-            for place, pool in enumerate(programme().pools, start=1)
+            for place, pool in enumerate(self.season.programme.pools, start=1)
         }
 
-    def start(self, first: datetime) -> None:
-        self.season.agenda.at(first, self._weekly)
+    def plan(self) -> None:
+        """Once a week from the first announcement on, and once more at the season's end."""
+        agenda, first = self.season.agenda, jst(str(self.season.programme.calls[0].decided))
+        at = first.replace(hour=21, minute=0) + timedelta(days=2)  # a Monday at six, in Japan
+        while at < self.season.ends - timedelta(days=1):
+            agenda.at(at, self._care)
+            at += WEEK
+        agenda.at(self.season.ends - timedelta(hours=1), self._care)
+        agenda.at(self.season.ends - timedelta(days=2), self._raise_matters)
 
     def opened(self, of: CallOf) -> None:
         """A call's grants are open: users, handover, and what will happen to some of them."""
@@ -97,7 +105,7 @@ class Running:
 
     # -- what the office does by itself, once a week ----------------------------------------------------------------
 
-    def _weekly(self) -> None:
+    def _care(self) -> None:
         season, now = self.season, self.season.clock.now
         with season.work() as work:
             service.release_due(work)
@@ -107,13 +115,11 @@ class Running:
                 act(work)
         cluster.carry_out(season.office, apply=simulated)
         self._explain()
-        if now + WEEK <= self.until:
-            season.agenda.after(WEEK, self._weekly)
 
     def _read_usage(self, now: datetime) -> None:
-        """Let a week of jobs run and read them from the clusters, those that still run too."""
+        """Let jobs run since the last time and read them from the clusters, those that still run too."""
         begun: dict[str, list[JobUsage]] = {name: [] for name in self.clusters}
-        start = now - WEEK
+        start, self._read_to = self._read_to, now
         with self.season.office.work(read_only=True) as work:
             for grant in service.list_grants(work, PageRequest(limit=LARGEST)).items:
                 load = self.loads.get(grant.id)
@@ -126,18 +132,18 @@ class Running:
                 whole = (
                     standing.available.gpu_seconds + standing.committed.gpu_seconds + standing.used.gpu_seconds
                 ) / 3600
-                wanted = whole * (WEEK / (last - first)) * rhythm(load.style, done) * 1.05
+                begins, ends = max(start, first), min(now, last)
+                wanted = whole * ((ends - begins) / (last - first)) * rhythm(load.style, done) * 1.05
                 # The cluster starts nothing beyond the limit; what runs goes on, and so may exceed it.
                 wanted = min(wanted, left * (1.2 if load.style == "over" else 0.85))
                 partition = next(name for name, pool_id in self.season.pools.items() if pool_id == grant.pool_id)
                 load.partition = partition
-                where = next(pool.cluster for pool in programme().pools if pool.name == partition)
+                where = next(pool.cluster for pool in self.season.programme.pools if pool.name == partition)
                 if wanted > 1:
-                    ends = min(now, last)
-                    begun[where] += week(load, self.clusters[where], max(start, first), ends, wanted, self.season.scale)
+                    begun[where] += week(load, self.clusters[where], begins, ends, wanted, self.season.scale)
         for name, jobs in begun.items():
             there = self.clusters[name]
-            partition = next(pool.name for pool in programme().pools if pool.cluster == name)
+            partition = next(pool.name for pool in self.season.programme.pools if pool.cluster == name)
             if self.season.random("stray", name, now).random() < 0.06:
                 jobs.append(stray(there, partition, start + timedelta(hours=9), 5_400))
             seen = there.running + jobs
@@ -191,6 +197,18 @@ class Running:
             given = ChangeIn(details=details, reason=reason)
             self.season.agenda.at(at, self._ask, grant.id, who, given, approve)
 
+    def _raise_matters(self) -> None:
+        """What waits for the office when the season ends: two wishes and an incident."""
+        active = [grant for grant in self.grants() if grant.status is GrantStatus.ACTIVE]
+        wishes = (
+            ChangeIn(details=Extension(months=1), reason="評価用データの権利処理に時間を要しているため"),
+            ChangeIn(details=Supplement(gpu_seconds=3600 * 600), reason="安全性評価の標本を増やすため"),
+        )
+        for grant, given in zip(active, wishes, strict=False):
+            self._ask(grant.id, self.applicant(grant), given, approve=True)
+        for grant in active[2:3]:
+            self._incident(grant.id, self.applicant(grant))
+
     def _ask(self, grant_id: uuid.UUID, who: Applicant, given: ChangeIn, approve: bool) -> None:
         season = self.season
         with season.office.work(read_only=True) as work:
@@ -202,7 +220,7 @@ class Running:
 
     def _decide(self, change_id: uuid.UUID, approve: bool) -> None:
         """As wished, where the grant's state allows it; otherwise refused with the reason it does not."""
-        words = "必要性と残額を確認した" if approve else "公募の予算に余裕がなく、第3期への応募を勧める"
+        words = "必要性と残額を確認した" if approve else "公募の予算に余裕がなく、次期の公募への応募を勧める"
         try:
             with self.season.work(self.season.operator) as work:
                 changes.decide_change(work, change_id, approve=approve, reason=words)

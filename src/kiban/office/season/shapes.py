@@ -11,7 +11,7 @@ from kiban.plan.model.shape import ModelShape
 # What one accelerator does in an hour of real training, in FLOPs: what applicants reckon with when they ask.
 FLOPS_PER_GPU_HOUR = {"hopper": 1.37e18, "blackwell": 3.6e18, "ampere": 5.0e17}
 POOLS = {
-    "hopper": ("ishikari-h100", "ishikari-h100-2026", "ishikari-h200"),
+    "hopper": ("ishikari-h100", "ishikari-h100-2", "ishikari-h200"),
     "blackwell": ("shirakawa-b200",),
     "ampere": ("kitakyushu-a100",),
 }
@@ -20,12 +20,12 @@ Family = Literal["hopper", "blackwell", "ampere"]
 
 @dataclass(frozen=True)
 class Run:
-    """A model and how it is to be trained. `sizes`: GPUs and months, from the smallest viable to the preferred."""
+    """A model and how it is to be trained. `sizes`: months, from the smallest viable size to the preferred."""
 
     label: str
     shape: dict[str, Any]
     tokens: int
-    sizes: tuple[tuple[Family, int, int], ...]
+    sizes: tuple[tuple[Family, int], ...]
     seq_len_tokens: int = 4096
     base: tuple[str, str, str, bool] | None = None  # name, developer, licence, foreign
 
@@ -98,19 +98,20 @@ _FOREIGN = ("Meridian-70B（架空）", "Meridian Labs (fictional)", "Community 
 B, T = 10**9, 10**12
 
 RUNS: dict[str, Run] = {
-    "1b": Run("1.5Bの密な", _1B, 300 * B, (("hopper", 8, 1), ("hopper", 16, 1))),
-    "1b-a100": Run("1.5Bの密な", _1B, 150 * B, (("ampere", 16, 1), ("ampere", 32, 1))),
-    "3b": Run("3Bの密な", _3B, 500 * B, (("hopper", 16, 2), ("hopper", 32, 2))),
-    "8b": Run("8Bの密な", _8B, 1 * T, (("hopper", 32, 3), ("hopper", 64, 3))),
-    "8b-long": Run("8Bの長文脈の", _8B, 200 * B, (("hopper", 32, 2), ("hopper", 64, 2)), seq_len_tokens=32768),
-    "8b-more": Run("8Bの密な", _8B, 150 * B, (("hopper", 16, 1), ("hopper", 32, 2)), base=_HOSHI),
-    "8b-a100": Run("8Bの密な", _8B, 80 * B, (("ampere", 32, 2), ("ampere", 64, 2)), base=_HOSHI),
-    "13b": Run("13Bの密な", _13B, 600 * B, (("hopper", 32, 3), ("hopper", 64, 3))),
-    "30b-a3b": Run("30B（活性3B）のMoE", _30B_A3B, 1 * T, (("hopper", 32, 3), ("hopper", 64, 3))),
-    "32b": Run("32Bの密な", _32B, 400 * B, (("hopper", 64, 3), ("hopper", 128, 3))),
-    "70b": Run("70Bの密な", _70B, 300 * B, (("hopper", 128, 3), ("hopper", 192, 3))),
-    "70b-more": Run("70Bの密な", _70B, 60 * B, (("hopper", 64, 2), ("hopper", 128, 2)), base=_FOREIGN),
-    "172b": Run("172Bの密な", _172B, 300 * B, (("blackwell", 128, 6), ("blackwell", 192, 6))),
-    "235b-a22b": Run("235B（活性22B）のMoE", _235B_A22B, 1 * T, (("blackwell", 64, 6), ("blackwell", 128, 4))),
-    "700b-a40b": Run("700B（活性40B）のMoE", _700B_A40B, 2 * T, (("blackwell", 384, 4), ("blackwell", 448, 5))),
+    "1b": Run("1.5Bの密な", _1B, 900 * B, (("hopper", 1), ("hopper", 1))),
+    "1b-a100": Run("1.5Bの密な", _1B, 450 * B, (("ampere", 1), ("ampere", 1))),
+    "3b": Run("3Bの密な", _3B, 1500 * B, (("hopper", 2), ("hopper", 2))),
+    "3b-a100": Run("3Bの密な", _3B, 300 * B, (("ampere", 2), ("ampere", 2))),
+    "8b": Run("8Bの密な", _8B, 3 * T, (("hopper", 3), ("hopper", 3))),
+    "8b-long": Run("8Bの長文脈の", _8B, 600 * B, (("hopper", 2), ("hopper", 2)), seq_len_tokens=32768),
+    "8b-more": Run("8Bの密な", _8B, 450 * B, (("hopper", 1), ("hopper", 2)), base=_HOSHI),
+    "8b-a100": Run("8Bの密な", _8B, 240 * B, (("ampere", 2), ("ampere", 2)), base=_HOSHI),
+    "13b": Run("13Bの密な", _13B, 1800 * B, (("hopper", 3), ("hopper", 3))),
+    "30b-a3b": Run("30B（活性3B）のMoE", _30B_A3B, 3 * T, (("hopper", 3), ("hopper", 3))),
+    "32b": Run("32Bの密な", _32B, 1200 * B, (("hopper", 3), ("hopper", 3))),
+    "70b": Run("70Bの密な", _70B, 900 * B, (("hopper", 3), ("hopper", 3))),
+    "70b-more": Run("70Bの密な", _70B, 180 * B, (("hopper", 2), ("hopper", 2)), base=_FOREIGN),
+    "172b": Run("172Bの密な", _172B, 900 * B, (("blackwell", 6), ("blackwell", 6))),
+    "235b-a22b": Run("235B（活性22B）のMoE", _235B_A22B, 3 * T, (("blackwell", 6), ("blackwell", 6))),
+    "700b-a40b": Run("700B（活性40B）のMoE", _700B_A40B, 6 * T, (("blackwell", 4), ("blackwell", 5))),
 }  # fmt: skip

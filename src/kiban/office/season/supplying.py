@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from kiban.office.season.cast import Organisation, Season
 from kiban.office.season.clock import jst
-from kiban.office.season.programme import LotOf, PoolOf, SurveyOf, programme
+from kiban.office.season.programme import LotOf, PoolOf, SurveyOf
 from kiban.office.supply import demand, procurement
 from kiban.office.supply.models import LotStatus
 from kiban.office.supply.schemas import (
@@ -28,15 +28,15 @@ ACCELERATORS = ("H100", "H200", "B200", "A100")
 def plan_supply(season: Season) -> None:
     """Put all of it on the agenda; pools and lots come on the days the programme's file says."""
     providers = {}
-    for key, of in programme().providers.items():
+    for key, of in season.programme.providers.items():
         with season.work(season.operator) as work:
             given = ProviderIn(name_ja=of.name_ja, name_en=of.name_en, contact=of.contact)
             providers[key] = procurement.create_provider(work, given).id
-    for pool in programme().pools:
+    for pool in season.programme.pools:
         season.agenda.at(jst(f"{pool.from_} 10:00"), _pool, season, pool, providers[pool.provider])
-    for lot in programme().lots:
+    for lot in season.programme.lots:
         season.agenda.at(jst(f"{lot.ordered} 11:00"), _lot, season, lot)
-    for number, survey in enumerate(programme().surveys):
+    for number, survey in enumerate(season.programme.surveys):
         at = jst(survey.opens) - timedelta(days=1)
         season.agenda.at(at, _survey, season, number, survey, providers)
 
@@ -71,7 +71,7 @@ def _pool(season: Season, of: PoolOf, provider_id: uuid.UUID) -> None:
 def _lot(season: Season, of: LotOf) -> None:
     promised, until = date.fromisoformat(of.promised), date.fromisoformat(of.until)
     with season.work(season.operator) as work:
-        pool = next(each for each in programme().pools if each.name == of.pool)
+        pool = next(each for each in season.programme.pools if each.name == of.pool)
         given = LotIn(name=of.name, gpus=of.gpus, delivery_on=promised, ends_on=until)
         lot_id = procurement.create_lot(work, season.pools[pool.name], given).id
     price = pool.yen or 500
@@ -100,14 +100,13 @@ def _survey(season: Season, number: int, of: SurveyOf, providers: dict[str, uuid
         survey_id = demand.create_survey(work, given).id
     chance = season.random("survey", number)
     hours = int((closes - opens).total_seconds() // 3600)
-    first = "2025-07" if number == 0 else "2027-01"
     for organisation in season.organisations.values():
         if chance.random() < 0.3:
             continue
         answer = AnswerIn(
             accelerator=ACCELERATORS[min(3, int(chance.expovariate(1.1)))],
             gpus=8 * chance.choice((1, 2, 4, 4, 8, 8, 16, 32)),
-            start_month=first,
+            start_month=of.first_month,
             months=chance.choice((3, 6, 6, 12)),
             preferred_provider_id=chance.choice((None, *providers.values())),
             can_procure_itself=chance.random() < (0.5 if organisation.of.size == "large" else 0.12),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import uuid
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ ASKED: dict[Oddity, tuple[float, float]] = {
     "undersized": (0.35, 0.5),
     "infeasible": (1.0, 1.2),
 }
+# Who asks for GPUs reckons that they are busy so much of the time, and counts in whole nodes.
+BUSY, GPUS_PER_NODE = 0.92, 8
 OPEN: dict[str, tuple[dict[str, Any], str]] = {
     "open": ({"weights": True, "code": True, "report": True, "licence": "Apache-2.0"}, "重みとコードを公開する。"),
     "weights": ({"weights": True, "report": True, "licence": "CC BY 4.0"}, "重みと技術報告を公開する。"),
@@ -119,7 +122,7 @@ def _data(idea: Idea, run: Run) -> list[dict[str, Any]]:
 def _milestones(idea: Idea, call: CallOf) -> list[dict[str, Any]]:
     """The interim report is due in the middle of the longest size that is asked for."""
     kpi = fields()[idea.organisation.of.field].kpi
-    longest = max(size[1] for size in sizes_of(idea, call))
+    longest = max(months_of(idea, call))
     first = call.first_month
     return [
         {
@@ -164,35 +167,34 @@ def _team(idea: Idea) -> list[dict[str, Any]]:
     return team
 
 
-def sizes_of(idea: Idea, call: CallOf) -> list[tuple[int, int]]:
-    """GPUs and months of each size; longer calls are used for longer."""
-    longer = 3 if call.months > 6 else 1
-    return [(gpus, min(9, count * longer)) for _, gpus, count in RUNS[idea.run].sizes]
+def months_of(idea: Idea, call: CallOf) -> list[int]:
+    """How long each size takes; longer calls are used for longer."""
+    return [min(9, count * (call.months // 4)) for _, count in RUNS[idea.run].sizes]
 
 
 def _tiers(idea: Idea, run: Run, call: CallOf, pools: Mapping[str, uuid.UUID]) -> list[dict[str, Any]]:
-    asked = {"": (1.12, 1.45), "oversized": (2.6, 3.6), "undersized": (0.35, 0.5), "infeasible": (1.0, 1.2)}[
-        idea.oddity
-    ]
     tiers = []
-    for (family, _, _), (gpus, count), part, key, text in zip(
+    offered = {name: call.pools[name] for name in POOLS[run.sizes[0][0]] if name in call.pools}
+    for (family, _), count, part, key, text in zip(
         run.sizes,
-        sizes_of(idea, call),
-        asked,
+        months_of(idea, call),
+        ASKED[idea.oddity],
         ("minimum", "preferred"),
         ("一度の学習と最小限の評価ができる規模", "比較実験と十分な評価を含む規模"),
         strict=True,
     ):
+        hours = run.gpu_hours(family) * part
+        gpus = GPUS_PER_NODE * math.ceil(hours / (count * 720 * BUSY) / GPUS_PER_NODE)
+        gpus = min(gpus, max(offered.values()))
         if idea.oddity == "infeasible":
             gpus = max(1, gpus // 16)
-        most = gpus * count * 720
         tiers.append(
             {
                 "key": key,
                 "gpus": gpus,
                 "months": count,
-                "gpu_hours": min(most, round(run.gpu_hours(family) * part / 100) * 100),
-                "pool_ids": [str(pools[name]) for name in POOLS[family] if name in call.pools],
+                "gpu_hours": min(gpus * count * 720, round(hours / 100) * 100),
+                "pool_ids": [str(pools[name]) for name, there in offered.items() if there >= gpus],
                 "start_months": _starts(idea, call, count),
                 "text": text,
             }

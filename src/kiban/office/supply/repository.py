@@ -13,13 +13,29 @@ from kiban.office.awards.models import Award, Decision, DecisionStatus
 from kiban.office.calls.models import Call, CallPool, CallStatus
 from kiban.office.errors import Conflict
 from kiban.office.grants.models import Grant
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.supply.models import Lot, LotStatus, Pool, Provider, Survey, SurveyAnswer
 from kiban.office.supply.policy import visible_answers, visible_pools, visible_surveys
 from kiban.office.usage.models import UsageRecord
 from kiban.office.work import Actor
 
 TAKEN = (DecisionStatus.APPROVED, DecisionStatus.ANNOUNCED)
+POOL_SORTS: Sorts = {
+    "name": Pool.name,
+    "accelerator": Pool.accelerator,
+    "site": Pool.site,
+    "area": Pool.area,
+    "price_yen_per_gpu_hour": Pool.price_yen_per_gpu_hour,
+}
+PROVIDER_SORTS: Sorts = {"name_ja": Provider.name_ja, "name_en": Provider.name_en}
+SURVEY_SORTS: Sorts = {"opens_at": Survey.opens_at, "closes_at": Survey.closes_at}
+ANSWER_SORTS: Sorts = {
+    "accelerator": SurveyAnswer.accelerator,
+    "gpus": SurveyAnswer.gpus,
+    "start_month": SurveyAnswer.start_month,
+    "months": SurveyAnswer.months,
+    "answered_at": SurveyAnswer.answered_at,
+}
 
 
 def find_provider(session: Session, provider_id: uuid.UUID, *, lock: bool = False) -> Provider | None:
@@ -28,7 +44,7 @@ def find_provider(session: Session, provider_id: uuid.UUID, *, lock: bool = Fals
 
 
 def providers(session: Session, request: PageRequest) -> Page[Provider]:
-    return read_page(session, sa.select(Provider), Provider.id, request)
+    return read_page(session, sa.select(Provider), Provider.id, request, sorts=PROVIDER_SORTS)
 
 
 def find_pool(session: Session, actor: Actor, pool_id: uuid.UUID, *, lock: bool = False) -> Pool | None:
@@ -39,7 +55,7 @@ def find_pool(session: Session, actor: Actor, pool_id: uuid.UUID, *, lock: bool 
 
 
 def pools(session: Session, actor: Actor, request: PageRequest) -> Page[Pool]:
-    return read_page(session, sa.select(Pool).where(visible_pools(actor)), Pool.id, request)
+    return read_page(session, sa.select(Pool).where(visible_pools(actor)), Pool.id, request, sorts=POOL_SORTS)
 
 
 def pools_by_id(session: Session, actor: Actor, pool_ids: Sequence[uuid.UUID]) -> list[Pool]:
@@ -147,12 +163,12 @@ def find_survey(session: Session, actor: Actor, survey_id: uuid.UUID, now: datet
 
 def surveys(session: Session, actor: Actor, now: datetime, request: PageRequest) -> Page[Survey]:
     statement = sa.select(Survey).where(visible_surveys(actor, now))
-    return read_page(session, statement, Survey.id, request, newest_first=True)
+    return read_page(session, statement, Survey.id, request, newest_first=True, sorts=SURVEY_SORTS)
 
 
 def answers(session: Session, actor: Actor, survey_id: uuid.UUID, request: PageRequest) -> Page[SurveyAnswer]:
     statement = sa.select(SurveyAnswer).where(SurveyAnswer.survey_id == survey_id, visible_answers(actor))
-    return read_page(session, statement, SurveyAnswer.id, request)
+    return read_page(session, statement, SurveyAnswer.id, request, sorts=ANSWER_SORTS)
 
 
 def every_answer(session: Session, survey_id: uuid.UUID) -> list[SurveyAnswer]:

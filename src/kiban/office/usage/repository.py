@@ -12,7 +12,7 @@ from kiban.office.database import UtcTime
 from kiban.office.grants.models import ChangeKind, ChangeRequest, ChangeStatus, Grant
 from kiban.office.grants.policy import visible_to
 from kiban.office.ledger.models import Account, AccountKind, CauseKind, Posting
-from kiban.office.paging import Page, PageRequest, read_page
+from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.supply.models import Pool
 from kiban.office.usage.models import Difference, UsageCursor, UsageRecord
 from kiban.office.work import Actor
@@ -20,6 +20,24 @@ from kiban.office.work import Actor
 _FIRST_CURSOR = sa.text(
     "INSERT INTO usage_cursors (cluster, read_until) VALUES (:cluster, :at) ON CONFLICT DO NOTHING"
 ).bindparams(sa.bindparam("at", type_=UtcTime()))
+
+SORTS: Sorts = {
+    "job_name": UsageRecord.job_name,
+    "user_name": UsageRecord.user_name,
+    "state": UsageRecord.state,
+    "started_at": UsageRecord.started_at,
+    "ended_at": UsageRecord.ended_at,
+    "gpus": UsageRecord.gpus,
+    "gpu_seconds": UsageRecord.gpu_seconds,
+    "posted_yen": UsageRecord.posted_yen,
+    "energy_joules": UsageRecord.energy_joules,
+}
+DIFFERENCE_SORTS: Sorts = {
+    "kind": Difference.kind,
+    "found_at": Difference.found_at,
+    "last_seen_at": Difference.last_seen_at,
+    "explained_at": Difference.explained_at,
+}
 
 
 def lock_cursor(session: Session, cluster: str, beginning: datetime) -> UsageCursor:
@@ -76,6 +94,7 @@ def records(
     pool_id: uuid.UUID | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    user_name: str | None = None,
 ) -> Page[UsageRecord]:
     """Records of the grants one may see; those without a grant are the office's."""
     statement = sa.select(UsageRecord)
@@ -89,7 +108,9 @@ def records(
         statement = statement.where(UsageRecord.started_at >= since)
     if until is not None:
         statement = statement.where(UsageRecord.started_at < until)
-    return read_page(session, statement, UsageRecord.id, page, newest_first=True)
+    if user_name is not None:
+        statement = statement.where(UsageRecord.user_name == user_name)
+    return read_page(session, statement, UsageRecord.id, page, newest_first=True, sorts=SORTS)
 
 
 def difference(session: Session, kind: str, subject: str) -> Difference | None:
@@ -113,7 +134,7 @@ def differences(
     if explained is not None:
         known = Difference.explained_at.is_not(None)
         statement = statement.where(known if explained else ~known)
-    return read_page(session, statement, Difference.id, page, newest_first=True)
+    return read_page(session, statement, Difference.id, page, newest_first=True, sorts=DIFFERENCE_SORTS)
 
 
 @dataclass(frozen=True)

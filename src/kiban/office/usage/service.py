@@ -32,10 +32,22 @@ def list_usage(
     pool_id: uuid.UUID | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    user_name: str | None = None,
 ) -> Page[UsageRecord]:
-    """Jobs of the grants one may see, the newest first."""
+    """Jobs of the grants one may see that started from `since` on and before `until`, the newest first.
+
+    Args:
+        user_name: on the cluster.
+    """
     return repository.records(
-        work.session, work.actor, page, grant_id=grant_id, pool_id=pool_id, since=since, until=until
+        work.session,
+        work.actor,
+        page,
+        grant_id=grant_id,
+        pool_id=pool_id,
+        since=since,
+        until=until,
+        user_name=user_name,
     )
 
 

@@ -61,7 +61,7 @@ def sign_out(work: Writing, request: Request, response: Response) -> None:
     """Ends this session; without one nothing happens."""
     settings = work.settings
     sessions.sign_out(work, request.cookies.get(sessions.cookie_name(settings)))
-    _clear(response, settings, sessions.cookie_name(settings))
+    clear_session_cookie(response, settings)
 
 
 @router.post("/totp", summary="Begin to enrol a second factor")
@@ -111,13 +111,7 @@ def start_oidc(given: OidcStart, request: Request, response: Response) -> OidcRe
     """Where to send the browser, which gets a cookie that only it can finish with."""
     office = office_of(request)
     departure = oidc.start(office, given.return_to, browser_of(request))
-    _set_cookie(
-        response,
-        office.settings,
-        oidc.state_cookie_name(office.settings),
-        departure.state,
-        int(oidc.STATE_VALID.total_seconds()),
-    )
+    set_oidc_cookie(response, office.settings, departure)
     return OidcRedirect(authorization_url=departure.url)
 
 
@@ -176,6 +170,21 @@ def set_session_cookie(response: Response, settings: Settings, opened: Opened) -
         sessions.cookie_name(settings),
         opened.cookie,
         int(sessions.ABSOLUTE.total_seconds()),
+    )
+
+
+def clear_session_cookie(response: Response, settings: Settings) -> None:
+    _clear(response, settings, sessions.cookie_name(settings))
+
+
+def set_oidc_cookie(response: Response, settings: Settings, departure: oidc.Departure) -> None:
+    """That only the browser which began a sign-in at the provider can finish it."""
+    _set_cookie(
+        response,
+        settings,
+        oidc.state_cookie_name(settings),
+        departure.state,
+        int(oidc.STATE_VALID.total_seconds()),
     )
 
 

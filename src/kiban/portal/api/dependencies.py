@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from kiban.office.members import sessions
 from kiban.office.office import Office
-from kiban.office.paging import LARGEST, PageRequest
+from kiban.office.paging import CURSOR_CHARS, LARGEST, PageRequest
 from kiban.office.paging import Page as Rows
 from kiban.office.work import ANONYMOUS, Actor, Work
 
@@ -52,10 +52,22 @@ Writing = Annotated[Work, Depends(writing)]
 
 # A coroutine: FastAPI sends plain functions to another thread.
 async def _page_request(
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=200)] = None,
+    cursor: Annotated[
+        str | None, Query(description="`next_cursor` of the page before, in the same order", max_length=CURSOR_CHARS)
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
+    sort: Annotated[
+        str | None,
+        Query(
+            description="a column to sort by instead of the list's own order, with a minus in front from the greatest "
+            "down; rows without a value come last. One that the list cannot be sorted by is answered with those that "
+            "it can.",
+            examples=["-created_at"],
+            max_length=64,
+        ),
+    ] = None,
 ) -> PageRequest:
-    return PageRequest(cursor, limit)
+    return PageRequest(cursor, limit, sort)
 
 
 PageQuery = Annotated[PageRequest, Depends(_page_request)]

@@ -64,7 +64,7 @@ def _is_local(request: Request) -> bool:
 def _refusal(request: Request) -> Response | None:
     request_id = request.state.request_id
     try:
-        actor = identity.identify(request)
+        actor = identity.identify(request, None)
     except KibanError:
         return problems.problem(request_id, 401, "sign in first", headers={"WWW-Authenticate": "Bearer"})
     if actor.has(Role.OPERATOR) or actor.has(Role.AUDITOR):

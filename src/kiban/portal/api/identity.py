@@ -17,8 +17,11 @@ CSRF_HEADER = "X-CSRF-Token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def identify(request: Request) -> Actor:
+def identify(request: Request, csrf_token: str | None) -> Actor:
     """The person behind a request; nobody (ANONYMOUS) when it shows neither token nor live session.
+
+    Args:
+        csrf_token: as it came with the request: in the header CSRF_HEADER, or in a form's hidden field.
 
     Raises:
         Unauthenticated: a token that is unknown, expired or revoked.
@@ -38,7 +41,7 @@ def identify(request: Request) -> Actor:
         if request.state.look is not None and actor.person_id is not None:
             recents_of(request).keep_actor(request.state.credential, actor, request.state.look, frozenset(tables))
     if cookie is not None and actor.session_id is not None and request.method not in SAFE:
-        sessions.check_csrf(cookie, request.headers.get(CSRF_HEADER))
+        sessions.check_csrf(cookie, csrf_token)
     return actor
 
 

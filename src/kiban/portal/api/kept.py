@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kiban.office.guards.tokens import token_digest
+from kiban.portal.api.compression import takes_gzip
 from kiban.portal.api.recent import Answer, Kept, Recents
 
 Key = tuple[str, str, bytes]
+PREFERENCES_COOKIE = "kiban-view"  # how a reader likes pages shown (`kiban.portal.web.preferences`)
 
 
 class KeptAnswers:
@@ -18,7 +20,8 @@ class KeptAnswers:
 
     def __init__(self, app: ASGIApp, recents: Recents, cookie_name: str) -> None:
         self.app, self.recents = app, recents
-        self._cookie = f"{cookie_name}=".encode()
+        # An answer may depend on these, and on no other.
+        self._cookies = (f"{cookie_name}=".encode(), f"{PREFERENCES_COOKIE}=".encode())
         self._being_made: dict[Key, asyncio.Future[None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +55,7 @@ class KeptAnswers:
         shown = headers.get(b"authorization")
         if shown is None:
             given = b";".join(value for name, value in scope["headers"] if name == b"cookie")
-            shown = given if self._cookie in given else b""
+            shown = given if any(cookie in given for cookie in self._cookies) else b""
         return token_digest(shown.decode("latin-1")) if shown else ""
 
     async def _made_by_another(self, key: Key) -> Kept[Answer] | None:
@@ -81,8 +84,10 @@ async def _send(answer: Answer, headers: Mapping[bytes, bytes], send: Send) -> N
         await send({"type": "http.response.start", "status": 304, "headers": kept})
         await send({"type": "http.response.body", "body": b""})
         return
-    await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    packed = answer.gzipped if takes_gzip(headers) else None
+    sent, body = packed if packed is not None else (answer.headers, answer.body)
+    await send({"type": "http.response.start", "status": 200, "headers": sent})
+    await send({"type": "http.response.body", "body": body})
 
 
 def is_known(etag: bytes, if_none_match: bytes) -> bool:

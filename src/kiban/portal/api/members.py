@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from kiban.office.members import invitations, me, roles, service, sessions, tokens
 from kiban.office.members import second_factor as second_factors
+from kiban.office.members.models import OrganisationKind
 from kiban.office.members.schemas import (
     Acceptance,
     InvitationIn,
@@ -43,9 +44,14 @@ def read_me(work: Reading, cookie: SessionCookie) -> Me:
 
 
 @router.get("/organisations", summary="Organisations")
-def list_organisations(work: Reading, page: PageQuery) -> Page[OrganisationOut]:
+def list_organisations(
+    work: Reading,
+    page: PageQuery,
+    kind: OrganisationKind | None = None,
+    text: Annotated[str | None, Query(max_length=200, description="words in a name, or the corporate number")] = None,
+) -> Page[OrganisationOut]:
     """One's own; operators and auditors see all."""
-    return Page.of(service.organisations(work, page), OrganisationOut)
+    return Page.of(service.organisations(work, page, kind=kind, text=text), OrganisationOut)
 
 
 @router.post("/organisations", status_code=201, summary="Add an organisation")
@@ -79,9 +85,10 @@ def list_people(
     organisation_id: uuid.UUID | None = None,
     role: Role | None = None,
     call_id: Annotated[uuid.UUID | None, Query(description="with `role`: or in this call")] = None,
+    text: Annotated[str | None, Query(max_length=200, description="words in the name or address")] = None,
 ) -> Page[PersonOut]:
     """Oneself and one's organisation; operators and auditors see everybody."""
-    rows = service.people(work, page, organisation_id=organisation_id, role=role, call_id=call_id)
+    rows = service.people(work, page, organisation_id=organisation_id, role=role, call_id=call_id, text=text)
     return Page.of(rows, PersonOut)
 
 

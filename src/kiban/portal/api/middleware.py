@@ -6,18 +6,20 @@ import ipaddress
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from fastapi import HTTPException
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.kit.errors import BadInput
 from kiban.portal.api import metrics, problems
 from kiban.portal.api.body import BodyReader
+from kiban.portal.api.problems import Trouble
 
 _LOG = structlog.get_logger("kiban.access")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{7,63}", re.ASCII)
@@ -54,10 +56,15 @@ def read_networks(given: str) -> tuple[Network, ...]:
         raise BadInput(str(error), where="KIBAN_TRUSTED_PROXIES", hint="networks, separated by commas") from None
 
 
+# How a request that no route has seen is refused, by where it went.
+Tell = Callable[[Scope, Trouble], Response]
+
+
 class RequestContext:
-    def __init__(self, app: ASGIApp, surroundings: Surroundings) -> None:
+    def __init__(self, app: ASGIApp, surroundings: Surroundings, tell: Tell) -> None:
         self.app = app
         self.surroundings = surroundings
+        self._tell = tell
         self._headers = [*_SECURITY, _HSTS] if surroundings.over_tls else list(_SECURITY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +76,8 @@ class RequestContext:
         request_id = _request_id(headers)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        state |= {"look": None, "tables": frozenset(), "beyond": True}  # what reads learn of what they look at
+        # What reads learn of what they look at, and whether what they answer may be kept.
+        state |= {"look": None, "tables": frozenset(), "beyond": True, "keep": True}
         state["address"] = client_address(scope, headers, self.surroundings.trusted_proxies)
         self._set_prefix(scope)
         status = 0
@@ -82,20 +90,21 @@ class RequestContext:
             await send(message)
 
         try:
-            response = _refuse(scope, request_id)
-            if response is None:
+            refused = _refusal(scope)
+            if refused is None:
                 body = BodyReader(scope, receive)
                 state["body_digest"] = body.digest
                 await self.app(scope, body, answer)
             else:
-                await response(scope, receive, answer)
+                await self._tell(scope, refused)(scope, receive, answer)
         except HTTPException as error:  # of the body reader, before or outside of the application
             if status == 0:
-                await problems.problem(request_id, error.status_code, str(error.detail))(scope, receive, answer)
+                trouble = Trouble(error.status_code, str(error.detail))
+                await self._tell(scope, trouble)(scope, receive, answer)
         except Exception as error:
-            response = problems.crash(request_id, error)
+            trouble = problems.crash(error, request_id)
             if status == 0:
-                await response(scope, receive, answer)
+                await self._tell(scope, trouble)(scope, receive, answer)
         finally:
             self._record(scope, state, status, time.perf_counter() - started)
 
@@ -139,10 +148,10 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _refuse(scope: Scope, request_id: str) -> Any:
-    """A response for what no part of the application should have to think of."""
+def _refusal(scope: Scope) -> Trouble | None:
+    """Of what no part of the application should have to think of."""
     if "\0" in scope["path"] or b"%00" in scope.get("query_string", b""):
-        return problems.problem(request_id, 400, "an address has no NUL character")
+        return Trouble(400, "an address has no NUL character")
     return None
 
 

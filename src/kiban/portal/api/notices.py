@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from kiban.office.notices import service, webhooks
-from kiban.office.notices.models import NoticeStatus
+from kiban.office.notices.models import Channel, NoticeStatus
 from kiban.office.notices.schemas import NoticeOut, WebhookCreated, WebhookIn, WebhookOut
 from kiban.portal.api.dependencies import Page, PageQuery, Reading, Writing
 
@@ -15,9 +16,15 @@ router = APIRouter(prefix="/notices", tags=["notices"])
 
 
 @router.get("", summary="The outbox, newest first")
-def list_notices(work: Reading, page: PageQuery, status: NoticeStatus | None = None) -> Page[NoticeOut]:
+def list_notices(
+    work: Reading,
+    page: PageQuery,
+    status: NoticeStatus | None = None,
+    channel: Channel | None = None,
+    event: Annotated[str | None, Query(max_length=64)] = None,
+) -> Page[NoticeOut]:
     """Mails and deliveries with what became of them, without their text; for operators and auditors."""
-    return Page.of(service.list_notices(work, page, status=status), NoticeOut)
+    return Page.of(service.list_notices(work, page, status=status, channel=channel, event=event), NoticeOut)
 
 
 @router.get("/webhooks", summary="Webhooks")

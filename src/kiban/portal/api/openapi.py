@@ -20,9 +20,9 @@ _DESCRIPTION = f"""The accelerator programme over HTTP.
 
 Sign in with `Authorization: Bearer` and an API token; it needs the scope `<module>:read` for GET and
 `<module>:write` for everything else. A browser's session works too and sends `{CSRF_HEADER}` with every change.
-Lists come in pages: pass `next_cursor` on as `cursor`. Errors are problem details (RFC 9457). Every POST that writes
-takes `{idempotency.HEADER}`, except those that answer with a secret and those that say otherwise. Times are UTC with an
-offset; yen and GPU-seconds are whole numbers.
+Lists come in pages: pass `next_cursor` on as `cursor`; most can be sorted by their columns (`sort=-created_at`). Errors
+are problem details (RFC 9457). Every POST that writes takes `{idempotency.HEADER}`, except those that answer with a
+secret and those that say otherwise. Times are UTC with an offset; yen and GPU-seconds are whole numbers.
 """
 _METHODS = {"get", "put", "post", "delete", "patch"}
 

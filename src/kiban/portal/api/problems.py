@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -71,31 +72,40 @@ CODES = {
 }
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Why a request got no answer: what the API tells as a problem, and a page in words."""
+
+    status: int
+    detail: str
+    code: str = ""  # of its status, unless said otherwise
+    hint: str | None = None
+    errors: Sequence[Mapping[str, str]] = ()  # each with a `detail` and a `pointer` or `where`
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self, request_id: str) -> Response:
+        """As a problem."""
+        code = self.code or CODES.get(self.status, "error")
+        body: dict[str, Any] = {
+            "type": f"{DOCUMENTED_AT}#{code}",
+            "title": http.HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": _clean(self.detail),
+            "code": code,
+            "request_id": request_id,
+        }
+        if self.hint:
+            body["hint"] = _clean(self.hint)
+        if self.errors:
+            body["errors"] = [{key: _clean(text) for key, text in error.items()} for error in self.errors]
+        return Response(orjson.dumps(body), self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
+
+
 def problem(
-    request_id: str,
-    status: int,
-    detail: str,
-    *,
-    code: str | None = None,
-    hint: str | None = None,
-    errors: Sequence[dict[str, str]] = (),
-    headers: dict[str, str] | None = None,
+    request_id: str, status: int, detail: str, *, code: str = "", headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A problem as a response; `errors` have a `detail` and a `pointer` or `where`."""
-    code = code or CODES.get(status, "error")
-    body: dict[str, Any] = {
-        "type": f"{DOCUMENTED_AT}#{code}",
-        "title": http.HTTPStatus(status).phrase,
-        "status": status,
-        "detail": _clean(detail),
-        "code": code,
-        "request_id": request_id,
-    }
-    if hint:
-        body["hint"] = _clean(hint)
-    if errors:
-        body["errors"] = [{key: _clean(text) for key, text in error.items()} for error in errors]
-    return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
+    """A problem as a response."""
+    return Trouble(status, detail, code, headers=headers or {}).response(request_id)
 
 
 def _clean(text: str) -> str:
@@ -105,22 +115,58 @@ def _clean(text: str) -> str:
 
 def install(app: FastAPI) -> None:
     """Answer every exception with a problem."""
-    app.add_exception_handler(KibanError, _on_kiban_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    for kind in (sa.exc.SQLAlchemyError, OverflowError, UnicodeEncodeError):
-        app.add_exception_handler(kind, _on_database_error)
+
+    def answer(request: Request, error: Exception) -> Response:
+        request_id = str(getattr(request.state, "request_id", ""))
+        return trouble_of(error, request_id).response(request_id)
+
+    for kind in (
+        KibanError,
+        RequestValidationError,
+        HTTPException,
+        sa.exc.SQLAlchemyError,
+        OverflowError,
+        UnicodeEncodeError,
+    ):
+        app.add_exception_handler(kind, answer)
 
 
-def _request_id(request: Request) -> str:
-    return str(getattr(request.state, "request_id", ""))
+def trouble_of(error: Exception, request_id: str) -> Trouble:
+    """What an exception means to the caller; a bug's traceback goes to the log."""
+    match error:
+        case KibanError():
+            return _of_kiban_error(error, request_id)
+        case RequestValidationError():
+            return _of_invalid(error)
+        case HTTPException():
+            return _of_http_exception(error)
+        case sa.exc.IntegrityError() | StaleDataError():
+            _LOG.warning("refused by the database", request_id=request_id, error=type(error).__name__)
+            return Trouble(
+                409,
+                "this contradicts what the database holds by now",
+                hint="it exists already, or what it refers to is gone; read again and decide anew",
+            )
+        case sa.exc.DataError() | OverflowError() | UnicodeEncodeError():
+            return Trouble(422, "a value is outside of what can be stored")
+        case sa.exc.OperationalError() | sa.exc.TimeoutError() | sa.exc.InterfaceError():
+            _LOG.warning("database unavailable", request_id=request_id, exc_info=error)
+            busy = isinstance(error, sa.exc.TimeoutError) or _is_busy(error)
+            detail = "others are changing the same things" if busy else "the database cannot be reached"
+            return Trouble(503, detail, headers={"Retry-After": str(_RETRY_SECONDS if busy else 5)})
+    return crash(error, request_id)
 
 
-def _on_kiban_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, KibanError)
+def crash(error: BaseException, request_id: str) -> Trouble:
+    """A bug: its traceback goes to the log, its request id to the caller."""
+    _LOG.error("unhandled", request_id=request_id, exc_info=error)
+    return Trouble(500, "something went wrong inside", hint="tell the office the request id; nothing was changed")
+
+
+def _of_kiban_error(error: KibanError, request_id: str) -> Trouble:
     known = getattr(error, "status", None)
     if known is None and not isinstance(error, BadInput | Refused):
-        return crash(_request_id(request), error)
+        return crash(error, request_id)
     status = int(known) if known is not None else 422 if isinstance(error, BadInput) else 403
     headers = {}
     if isinstance(error, TooMany):
@@ -131,23 +177,14 @@ def _on_kiban_error(request: Request, error: Exception) -> Response:
         errors = [{"detail": gap.en, "detail_ja": gap.ja, "where": gap.path} for gap in error.gaps]
     else:
         errors = [{"detail": error.message, "where": error.where}] if error.where else []
-    return problem(
-        _request_id(request),
-        status,
-        error.message,
-        code=getattr(error, "code", None),
-        hint=error.hint,
-        errors=errors,
-        headers=headers,
-    )
+    return Trouble(status, error.message, getattr(error, "code", ""), error.hint, errors, headers)
 
 
-def _on_invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _of_invalid(error: RequestValidationError) -> Trouble:
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
         reason = found[0].get("ctx", {}).get("error", "")
-        return problem(_request_id(request), 400, f"the body is not JSON that can be read: {reason}")
+        return Trouble(400, f"the body is not JSON that can be read: {reason}")
     errors = []
     for each in found:
         place, *path = each["loc"]
@@ -156,46 +193,16 @@ def _on_invalid(request: Request, error: Exception) -> Response:
             errors.append({"detail": str(each["msg"]), "pointer": f"#{pointer}"})
         else:
             errors.append({"detail": str(each["msg"]), "where": ".".join(str(step) for step in each["loc"])})
-    return problem(_request_id(request), 422, "the request does not hold what it must", errors=errors)
+    return Trouble(422, "the request does not hold what it must", errors=errors)
 
 
-def _on_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _of_http_exception(error: HTTPException) -> Trouble:
     detail = {404: "there is nothing at this path", 405: "not with this method"}.get(error.status_code)
     if detail is None or error.detail != http.HTTPStatus(error.status_code).phrase:
         detail = str(error.detail)
-    return problem(_request_id(request), error.status_code, detail, headers=dict(error.headers or {}))
-
-
-def _on_database_error(request: Request, error: Exception) -> Response:
-    request_id = _request_id(request)
-    match error:
-        case sa.exc.IntegrityError() | StaleDataError():
-            _LOG.warning("refused by the database", request_id=request_id, error=type(error).__name__)
-            return problem(
-                request_id,
-                409,
-                "this contradicts what the database holds by now",
-                hint="it exists already, or what it refers to is gone; read again and decide anew",
-            )
-        case sa.exc.DataError() | OverflowError() | UnicodeEncodeError():
-            return problem(request_id, 422, "a value is outside of what can be stored")
-        case sa.exc.OperationalError() | sa.exc.TimeoutError() | sa.exc.InterfaceError():
-            _LOG.warning("database unavailable", request_id=request_id, exc_info=error)
-            busy = isinstance(error, sa.exc.TimeoutError) or _is_busy(error)
-            detail = "others are changing the same things" if busy else "the database cannot be reached"
-            return problem(request_id, 503, detail, headers={"Retry-After": str(_RETRY_SECONDS if busy else 5)})
-    return crash(request_id, error)
+    return Trouble(error.status_code, detail, headers=dict(error.headers or {}))
 
 
 def _is_busy(error: Exception) -> bool:
     original = getattr(error, "orig", None)
     return getattr(original, "sqlstate", None) in _TRY_AGAIN or "locked" in str(original)
-
-
-def crash(request_id: str, error: BaseException) -> Response:
-    """A bug: its traceback goes to the log, its request id to the caller."""
-    _LOG.error("unhandled", request_id=request_id, exc_info=error)
-    return problem(
-        request_id, 500, "something went wrong inside", hint="tell the office the request id; nothing was changed"
-    )

@@ -87,9 +87,14 @@ def list_proposals(
     call_id: uuid.UUID | None = None,
     status: ProposalStatus | None = None,
     mine: bool = False,
+    theme: Annotated[str | None, Query(max_length=64)] = None,
+    track: Annotated[str | None, Query(max_length=32)] = None,
+    text: Annotated[str | None, Query(max_length=200, description="words that all of them hold")] = None,
 ) -> Page[out.ProposalOut]:
     """What the caller may see, newest first; `mine`: what the caller may write."""
-    rows = service.list_proposals(work, page, call_id=call_id, status=status, mine=mine)
+    rows = service.list_proposals(
+        work, page, call_id=call_id, status=status, mine=mine, theme=theme, track=track, text=text
+    )
     return Page[out.ProposalOut](items=rows.items, next_cursor=rows.next_cursor)
 
 

@@ -15,12 +15,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 from typing import Generic, TypeVar
 
 from kiban.office.changes import Changes, note_statements
 from kiban.office.database import Database
 from kiban.office.work import Actor, Clock
+from kiban.portal.api import compression
+from kiban.portal.api.compression import Header
 
 KEPT = timedelta(seconds=1)
 MOST_ACTORS = 4096
@@ -29,7 +32,6 @@ LARGEST_ANSWER_BYTES = 256 * 1024
 MOST_ANSWERS_BYTES = 64 * 2**20
 
 V = TypeVar("V")
-Header = tuple[bytes, bytes]
 
 
 class Looks:
@@ -117,7 +119,7 @@ class Recent(Generic[V]):
         self._found.clear()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """A response of status 200 to a GET."""
 
@@ -126,6 +128,13 @@ class Answer:
     headers: tuple[Header, ...]
     etag: bytes
     body: bytes
+
+    @cached_property
+    def gzipped(self) -> tuple[list[Header], bytes] | None:
+        """Headers and body with gzip, made once; None where that is of no use."""
+        if not compression.is_compressible(self.headers, self.body):
+            return None
+        return compression.compress(self.headers, self.body)
 
 
 class Recents:

@@ -81,6 +81,9 @@ class WorkRoute(APIRoute):
 
         return strict
 
+    def _identify(self, request: Request) -> Actor:
+        return identity.identify(request, request.headers.get(identity.CSRF_HEADER))
+
     async def _read(self, request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
         """Answer, and keep the answer for who asks the same while it holds (`kept.KeptAnswers`)."""
         recents, state = identity.recents_of(request), request.state
@@ -93,7 +96,13 @@ class WorkRoute(APIRoute):
         etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
         response.headers["ETag"] = etag
         is_whose = state.credential != "" or state.actor.person_id is None
-        if self._keeps and is_whose and "set-cookie" not in response.headers and response.background is None:
+        if (
+            self._keeps
+            and state.keep
+            and is_whose
+            and "set-cookie" not in response.headers
+            and response.background is None
+        ):
             answer = Answer(state.actor, self, tuple(response.raw_headers), etag.encode(), body)
             recents.keep_answer(
                 key_of(request.scope), answer, look=state.look, tables=frozenset(state.tables), beyond=state.beyond
@@ -106,7 +115,7 @@ class WorkRoute(APIRoute):
 
     def _admit(self, request: Request) -> Actor:
         """Raises: Unauthenticated, Forbidden: whoever calls cannot use this route, whatever they send."""
-        actor = request.state.actor = identity.identify(request)
+        actor = request.state.actor = self._identify(request)
         identity.check_scope(actor, self.module, request.method)
         if self.needs_somebody:
             identity.require_somebody(actor)
@@ -126,11 +135,11 @@ class WorkRoute(APIRoute):
         def perform(request: Request, values: dict[str, Any]) -> Response:
             actor = self._admit(request)
             if work_name is None:  # an endpoint with transactions of its own, such as signing in
-                return self._respond(endpoint(**values), values.get(response_name or ""))
+                return self._respond(endpoint(**values), values.get(response_name or ""), None)
 
             def respond(work: Work) -> Response:
                 values[work_name] = work
-                return self._respond(endpoint(**values), values.get(response_name or ""))
+                return self._respond(endpoint(**values), values.get(response_name or ""), work)
 
             if cast(WorkWanted, values[work_name]).read_only:
                 return _read(request, actor, respond)
@@ -139,8 +148,12 @@ class WorkRoute(APIRoute):
 
         return answer
 
-    def _respond(self, result: Any, given: Response | None) -> Response:
-        """The endpoint's result as a response; `given` is the one whose headers or status the endpoint has set."""
+    def _respond(self, result: Any, given: Response | None, work: Work | None) -> Response:
+        """The endpoint's result as a response; `given` is the one whose headers or status the endpoint has set.
+
+        Args:
+            work: still open, for what else has to be read to show the result.
+        """
         if isinstance(result, Response):
             response = result
         else:

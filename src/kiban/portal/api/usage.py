@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
 from kiban.office.office import Office
@@ -32,9 +33,12 @@ def list_usage(
     pool_id: uuid.UUID | None = None,
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
+    user_name: Annotated[str | None, Query(max_length=64, description="on the cluster")] = None,
 ) -> Page[UsageOut]:
     """Of the grants one may see, by when they started; those of no grant for operators and auditors."""
-    rows = service.list_usage(work, page, grant_id=grant_id, pool_id=pool_id, since=since, until=until)
+    rows = service.list_usage(
+        work, page, grant_id=grant_id, pool_id=pool_id, since=since, until=until, user_name=user_name
+    )
     return Page.of(rows, UsageOut)
 
 

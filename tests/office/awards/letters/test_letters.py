@@ -28,7 +28,7 @@ from kiban.office.proposals.models import Proposal
 from kiban.office.reports.models import MilestoneReport
 from kiban.office.work import ANONYMOUS, Actor, Role, Work
 from kiban.portal.api import identity
-from kiban.portal.api.app import create_app
+from kiban.portal.app import create_app
 
 from ..conftest import Judged, judged
 

@@ -24,7 +24,7 @@ MEDIA_TYPES = {
 UNKNOWN = "application/octet-stream"
 
 # Each code's level, and what to tell the person who attached the file. {} is a detail such as a name inside the file.
-_MESSAGES: dict[str, tuple[Literal["refuse", "warn"], str, str]] = {
+MESSAGES: dict[str, tuple[Literal["refuse", "warn"], str, str]] = {
     "empty": ("refuse", "ファイルが空です。", "The file is empty."),
     "too_large": ("refuse", "ファイルが大きすぎます（上限 {}）。", "The file is too large (at most {})."),
     "type_not_allowed": (
@@ -192,6 +192,6 @@ class Findings:
 
 
 def make_finding(code: str, detail: str = "") -> Finding:
-    level, ja, en = _MESSAGES[code]
+    level, ja, en = MESSAGES[code]
     shown = "".join(c if c.isprintable() else "\ufffd" for c in detail[:200])
     return Finding(code=code, level=level, ja=ja.replace("{}", shown), en=en.replace("{}", shown))

@@ -287,6 +287,7 @@ def upgrade() -> None:
         info={"append_only": True},
     )
     with op.batch_alter_table("postings", schema=None) as batch_op:
+        batch_op.create_index("ix_postings_at", ["at", "number"], unique=False)
         batch_op.create_index("ix_postings_credit", ["credit_account", "number"], unique=False)
         batch_op.create_index("ix_postings_debit", ["debit_account", "number"], unique=False)
 
@@ -684,6 +685,12 @@ def upgrade() -> None:
         batch_op.create_index("ix_proposals_call_status", ["call_id", "status"], unique=False)
         batch_op.create_index(batch_op.f("ix_proposals_created_by"), ["created_by"], unique=False)
         batch_op.create_index(batch_op.f("ix_proposals_organisation_id"), ["organisation_id"], unique=False)
+        batch_op.create_index("ix_proposals_status", ["status", "id"], unique=False)
+        batch_op.create_index("ix_proposals_submitted_at", ["submitted_at", "id"], unique=False)
+        batch_op.create_index("ix_proposals_theme", ["theme", "id"], unique=False)
+        batch_op.create_index("ix_proposals_title", ["title", "id"], unique=False)
+        batch_op.create_index("ix_proposals_track", ["track", "id"], unique=False)
+        batch_op.create_index("ix_proposals_updated_at", ["updated_at", "id"], unique=False)
 
     op.create_table(
         "role_grants",
@@ -1100,6 +1107,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_grants_call_id"), ["call_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_grants_organisation_id"), ["organisation_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_grants_pool_id"), ["pool_id"], unique=False)
+        batch_op.create_index("ix_grants_status", ["status", "id"], unique=False)
 
     op.create_table(
         "alerts",
@@ -1599,6 +1607,7 @@ def downgrade() -> None:
 
     op.drop_table("alerts")
     with op.batch_alter_table("grants", schema=None) as batch_op:
+        batch_op.drop_index("ix_grants_status")
         batch_op.drop_index(batch_op.f("ix_grants_pool_id"))
         batch_op.drop_index(batch_op.f("ix_grants_organisation_id"))
         batch_op.drop_index(batch_op.f("ix_grants_call_id"))
@@ -1664,6 +1673,12 @@ def downgrade() -> None:
 
     op.drop_table("role_grants")
     with op.batch_alter_table("proposals", schema=None) as batch_op:
+        batch_op.drop_index("ix_proposals_updated_at")
+        batch_op.drop_index("ix_proposals_track")
+        batch_op.drop_index("ix_proposals_title")
+        batch_op.drop_index("ix_proposals_theme")
+        batch_op.drop_index("ix_proposals_submitted_at")
+        batch_op.drop_index("ix_proposals_status")
         batch_op.drop_index(batch_op.f("ix_proposals_organisation_id"))
         batch_op.drop_index(batch_op.f("ix_proposals_created_by"))
         batch_op.drop_index("ix_proposals_call_status")
@@ -1725,6 +1740,7 @@ def downgrade() -> None:
     with op.batch_alter_table("postings", schema=None) as batch_op:
         batch_op.drop_index("ix_postings_debit")
         batch_op.drop_index("ix_postings_credit")
+        batch_op.drop_index("ix_postings_at")
 
     op.drop_table("postings")
     with op.batch_alter_table("pools", schema=None) as batch_op:

@@ -1,4 +1,4 @@
-"""The application: every module's routes under /api/v1, and what is true of all of them."""
+"""The application: every module's routes under /api/v1, the pages, and what is true of all of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ import kiban
 from kiban.office.members import policy as members
 from kiban.office.members.sessions import cookie_name
 from kiban.office.office import Office
+from kiban.portal import web
 from kiban.portal.api import health, openapi, problems
+from kiban.portal.api.compression import Compression
 from kiban.portal.api.kept import KeptAnswers
 from kiban.portal.api.middleware import RequestContext, Surroundings, read_networks
 from kiban.portal.api.recent import Recents
 from kiban.portal.api.routing import add_routes
+from kiban.portal.web.assets import ServeAssets
 
 PREFIX = "/api/v1"
 MODULES = ("auth", *members.MODULES)
@@ -34,7 +37,7 @@ def create_app(
     *,
     on_start: Callable[[], Callable[[], None]] | None = None,
 ) -> FastAPI:
-    """The API of an office.
+    """The API and the pages of an office.
 
     Args:
         on_start: run when the server starts; what it returns is run when the server stops.
@@ -66,13 +69,16 @@ def create_app(
     openapi.install(app, cookie_name(office.settings))
     problems.install(app)
     settings = office.settings
+    assets = web.install(app, settings)
     surroundings = Surroundings(
         path_prefix=settings.path_prefix,
         trusted_proxies=read_networks(settings.trusted_proxies),
         over_tls=settings.public_url.startswith("https://"),
     )
     app.add_middleware(KeptAnswers, recents=recents, cookie_name=cookie_name(settings))
-    app.add_middleware(RequestContext, surroundings=surroundings)
+    app.add_middleware(Compression)
+    app.add_middleware(ServeAssets, assets=assets)
+    app.add_middleware(RequestContext, surroundings=surroundings, tell=web.tell)
     if not office.database.is_sqlite:
         for engine in (office.database.engine, office.database.reading_engine):
             event.listen(engine, "connect", _limit_waiting)

@@ -1,0 +1,68 @@
+"""API tokens of one's own: made, shown once, revoked."""
+
+from __future__ import annotations
+
+import uuid
+
+from fastapi import Response
+
+from kiban.office.members import policy, tokens
+from kiban.office.members.models import ApiToken
+from kiban.office.members.schemas import TokenIn
+from kiban.portal.api.dependencies import Reading, Writing
+from kiban.portal.i18n import Text, _
+from kiban.portal.pages.account.area import keep_private, pages
+from kiban.portal.web.forms import Form
+from kiban.portal.web.labels import label
+from kiban.portal.web.tables import Column, Empty, ListQuery, Table
+from kiban.portal.web.views import View, see_other, view
+
+TOKENS: Table[ApiToken] = Table(
+    "tokens",
+    [
+        Column("name", _("Name"), sort="name"),
+        Column("start", _("Begins with"), kind="code"),
+        Column("scopes", _("Scopes"), lambda row: " ".join(row.scopes), kind="code"),
+        Column("created_at", _("Made"), kind="datetime", sort="created_at"),
+        Column("expires_at", _("Expires"), kind="datetime", sort="expires_at"),
+        Column("last_used_at", _("Last used"), kind="datetime"),
+    ],
+    caption=_("Your tokens"),
+)
+DAYS = (7, 30, 90, 180, 365)
+
+
+def scope_names() -> list[tuple[str, Text]]:
+    """Every scope that a token may have, and what it lets a program do."""
+    found: list[tuple[str, Text]] = []
+    for module in policy.MODULES:
+        name = label(module, "module")
+        found.append((f"{module}:read", _("%(module)s: read", module=name)))
+        found.append((f"{module}:write", _("%(module)s: change", module=name)))
+    return found
+
+
+@pages.get("/account/tokens")
+def tokens_page(work: Reading, query: ListQuery) -> View | Response:
+    """Those of one's own, and the form for another."""
+    listing = TOKENS.list(
+        query,
+        lambda page: tokens.listed(work, page, person_id=work.person_id),
+        empty=Empty(_("You have no tokens."), _("A token lets a program of yours read or change things here for you.")),
+    )
+    return view("account/tokens.html", listing=listing, scopes=scope_names(), days=DAYS)
+
+
+@pages.post("/account/tokens", shows="tokens_page")
+def create_token(work: Writing, response: Response, form: Form) -> View | Response:
+    """Answers with the token: it can be shown this once only, so there is no page to go on to."""
+    keep_private(response)
+    row, text = tokens.create(work, form.read(TokenIn))
+    return view("account/token.html", token=row, text=text)
+
+
+@pages.post("/account/tokens/{token_id}/revoke", shows="tokens_page")
+def revoke_token(work: Writing, token_id: uuid.UUID) -> Response:
+    """It stops working at once."""
+    tokens.revoke(work, token_id)
+    return see_other("account.tokens_page", notice="account.token-revoked")

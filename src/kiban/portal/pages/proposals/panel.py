@@ -1,0 +1,93 @@
+"""What stands beside the form: what is missing, and the plan's figures and remarks, each with its place in the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kiban.office.calls.schemas import CallOut, OfferOut
+from kiban.office.proposals.outputs import Gap, PlanAnswer, PoolNeed, Remark, TierNeed
+from kiban.portal.pages.proposals.body_fields import ReadBody
+from kiban.portal.pages.proposals.places import field_at
+from kiban.portal.web import page as pages
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Something said about a field. `level`: missing, or as of a remark."""
+
+    field: str
+    text: str
+    level: str
+
+    @property
+    def anchor(self) -> str:
+        return f"field-{self.field}" if self.field else ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """A pool and what the training takes there."""
+
+    pool: OfferOut | None
+    need: PoolNeed
+
+    @property
+    def reason(self) -> str:
+        return self.need.reason_ja if pages.current().language == "ja" else self.need.reason_en
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size that is asked for, beside what it takes."""
+
+    number: int
+    tier: TierNeed
+    needs: tuple[Need, ...]
+
+    @property
+    def least(self) -> PoolNeed | None:
+        """Where it takes the fewest GPU-hours."""
+        feasible = [each.need for each in self.needs if each.need.gpu_hours is not None]
+        return min(feasible, key=lambda each: each.gpu_hours.value if each.gpu_hours else 0.0, default=None)
+
+
+@dataclass(frozen=True)
+class Panel:
+    plan: PlanAnswer
+    gaps: tuple[Placed, ...]
+    remarks: tuple[Placed, ...]
+    sizes: tuple[Size, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the plan lacks."""
+        return tuple(_said(each) for each in self.plan.missing)
+
+    def at(self, name: str) -> list[Placed]:
+        """What is remarked of a field or, of an entry of a list, of any of its fields."""
+        return [each for each in self.remarks if each.field == name or each.field.startswith(f"{name}.")]
+
+
+def panel_of(plan: PlanAnswer, gaps: Sequence[Gap], read: ReadBody, call: CallOut) -> Panel:
+    pools = {each.pool_id: each for each in call.pools}
+    sizes = tuple(
+        Size(number, tier, tuple(Need(pools.get(need.pool_id), need) for need in tier.pools))
+        for number, tier in enumerate(plan.tiers, start=1)
+    )
+    return Panel(
+        plan,
+        tuple(Placed(field_at(each.path, read), _said(each), "missing") for each in gaps),
+        tuple(Placed(field_at(each.path, read), _said(each), each.level) for each in plan.remarks),
+        sizes,
+    )
+
+
+def of_stored(body: Mapping[str, Any]) -> ReadBody:
+    """A stored body, whose rows are in the form as they are in it."""
+    return ReadBody(dict(body))
+
+
+def _said(each: Gap | Remark) -> str:
+    return each.ja if pages.current().language == "ja" else each.en
