@@ -115,7 +115,8 @@ def test_pages_of_any_size_are_together_the_whole_list(records: Office) -> None:
 @pytest.mark.parametrize("sort", [None, "ended_at", "-ended_at", "-gpu_seconds"])
 def test_rows_that_come_meanwhile_neither_repeat_nor_skip_others(records: Office, sort: str | None) -> None:
     before = _expected(records, sort)
-    chance, added = random.Random(3), []
+    chance = random.Random(3)
+    added: list[uuid.UUID] = []
 
     def add() -> None:
         with records.work() as work:

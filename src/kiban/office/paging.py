@@ -26,7 +26,7 @@ from kiban.office.errors import Invalid
 T = TypeVar("T")
 LARGEST = 200  # rows that people get at once
 CURSOR_CHARS = 4000  # holds any column that a list is sorted by
-LARGEST_DRAINED = 1000  # and programs within the office, which read one page after another
+LARGEST_DRAINED = 5000  # and programs within the office, which read one page after another
 
 # What a list can be sorted by: the name that callers use, and its SQL, whose value each of the list's rows has once.
 SortColumn: TypeAlias = InstrumentedAttribute[Any] | sa.ColumnElement[Any]

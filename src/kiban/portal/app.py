@@ -21,6 +21,7 @@ from kiban.portal.api.kept import KeptAnswers
 from kiban.portal.api.middleware import RequestContext, Surroundings, read_networks
 from kiban.portal.api.recent import Recents
 from kiban.portal.api.routing import add_routes
+from kiban.portal.serving import ModelServer
 from kiban.portal.web.assets import ServeAssets
 
 PREFIX = "/api/v1"
@@ -48,6 +49,7 @@ def create_app(
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         stop = on_start() if on_start is not None else None
         yield
+        await app.state.model_server.close()
         recents.looks.close()
         if stop is not None:
             await anyio.to_thread.run_sync(stop)
@@ -62,6 +64,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.office = office
+    app.state.model_server = ModelServer(office.settings)
     recents = app.state.recents = Recents(office.database, office.clock)
     for module in MODULES:
         add_routes(app.router, import_module(f"kiban.portal.api.{module}").router, PREFIX)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -208,10 +208,15 @@ class ModelServer:
             )
 
 
-async def as_events(deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[bytes, None]:
+async def as_events(
+    deltas: AsyncGenerator[Delta, None], say: Callable[[str], str] = str
+) -> AsyncGenerator[bytes, None]:
     """An answer as server-sent events: `model` once, `text` as it comes, then `end`, or `error` with what to do.
 
     The data of each is one JSON object; an error's is as the API's problems have it: code, message, hint.
+
+    Args:
+        say: an error's text in the reader's language.
     """
     told = False
     async with contextlib.aclosing(deltas):
@@ -226,7 +231,7 @@ async def as_events(deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[bytes
                     yield _event("end", {"finish": delta.finish})
         except (BadInput, Refused) as error:
             code = getattr(error, "code", "refused")
-            yield _event("error", {"code": code, "message": error.message, "hint": error.hint or ""})
+            yield _event("error", {"code": code, "message": say(error.message), "hint": say(error.hint) if error.hint else ""})
 
 
 def _event(name: str, data: Mapping[str, Any]) -> bytes:

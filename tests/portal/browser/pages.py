@@ -23,10 +23,56 @@ class Listed:
         return self.path if isinstance(self.path, str) else self.path(season)
 
 
+OWN_REVIEW = (
+    "SELECT a.id FROM assignments a JOIN people p ON p.id = a.reviewer_id "
+    "WHERE p.email = 'aoyama@review.example.jp' AND a.status = 'done' ORDER BY a.id DESC"
+)
+REVIEWED_CALL = "SELECT id FROM calls WHERE status = 'reviewing'"
+
+
+def _reviewed(season: Season) -> object:
+    return season.id_of(REVIEWED_CALL)
+
+
+def _own_proposal(end: str) -> PathOf:
+    """A page of a proposal of the applicant's."""
+    query = (
+        "SELECT proposals.id FROM proposals JOIN people ON people.organisation_id = proposals.organisation_id "
+        "WHERE people.email = :email AND proposals.status = 'awarded'"
+    )
+    return lambda season: f"/proposals/{season.id_of(query, email=season.accounts['applicant'].email)}{end}"
+
+
+_DECIDED = "SELECT id FROM calls WHERE status = 'decided'"
+
+
+def _call(end: str = "") -> PathOf:
+    return lambda season: f"/calls/{season.id_of(_DECIDED)}{end}"
+
+
 PAGES = (
     Listed("home", ""),
     Listed("sign-in", "/sign-in"),
     Listed("preferences", "/preferences"),
     Listed("home-applicant", "", "applicant"),
+    Listed("reviews", "/reviews", "reviewer"),
+    Listed("reviews-declaration", "/reviews/declaration", "reviewer"),
+    Listed("review", lambda season: f"/reviews/{season.id_of(OWN_REVIEW)}", "reviewer"),
+    Listed("review-sheet", lambda season: f"/reviews/{season.id_of(OWN_REVIEW)}/sheet", "reviewer"),
+    Listed("review-desk-progress", lambda season: f"/reviews/calls/{_reviewed(season)}/progress", "operator"),
+    Listed("review-desk-assignment", lambda season: f"/reviews/calls/{_reviewed(season)}/assignment", "operator"),
+    Listed("review-desk-conflicts", lambda season: f"/reviews/calls/{_reviewed(season)}/conflicts", "operator"),
+    Listed("review-desk-scores", lambda season: f"/reviews/calls/{_reviewed(season)}/scores", "panel"),
+    Listed("review-desk-severity", lambda season: f"/reviews/calls/{_reviewed(season)}/severity", "panel"),
     Listed("not-found", "/there-is-no-such-page", status=404),
+    Listed("calls", "/calls"),
+    Listed("call", _call()),
+    Listed("call-new", "/calls/new", "operator"),
+    Listed("call-figures", _call("/figures"), "operator"),
+    Listed("proposals", "/proposals", "applicant"),
+    Listed("proposal", _own_proposal(""), "applicant"),
+    Listed("proposal-receipt", _own_proposal("/receipt"), "applicant"),
+    Listed("proposal-outcome", _own_proposal("/outcome"), "applicant"),
+    Listed("proposal-versions", _own_proposal("/versions"), "applicant"),
+    Listed("proposal-files", _own_proposal("/files"), "applicant"),
 )

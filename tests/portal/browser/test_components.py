@@ -99,12 +99,13 @@ def test_single_keys_work_but_not_while_one_types_and_can_be_turned_off(page_of:
     page.locator("#field-notes").press_sequentially("?")
     keys = page.get_by_role("dialog", name="Keys on this page")
     expect(keys).to_be_hidden()
-    page.locator("body").press("?")
+    page.locator("#field-notes").blur()
+    page.keyboard.press("?")
     expect(keys).to_be_visible()
     expect(keys.get_by_text("To the top of this page")).to_be_visible()
     keys.get_by_label("Use single keys on this device").uncheck()
     keys.get_by_role("button", name="Close").click()
-    page.locator("body").press("?")
+    page.keyboard.press("?")
     expect(keys).to_be_hidden()
 
 

@@ -23,7 +23,7 @@ from kiban.office.audit import repository
 from kiban.office.audit.models import AuditEvent
 from kiban.office.hash_chain import Walk
 from kiban.office.office import Office
-from kiban.office.work import Work
+from kiban.office.work import Role, Work
 
 BATCH = 1000  # events linked in one transaction
 PATIENCE_SECONDS = 5.0  # for acts under way; longer ones are waited for the next time
@@ -109,6 +109,23 @@ def _link(work: Work, last: int) -> int:
         rows.append({"number": event.number, "previous_hash": link.previous_hash, "hash": head})
     repository.insert_links(work.session, rows)
     return len(rows)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the chain goes: the last linked event's number (0: none), its hash, and how many events wait."""
+
+    number: int
+    head: str
+    waiting: int
+
+
+def standing(work: Work) -> Standing:
+    """Raises: Forbidden: only auditors and operators read the record."""
+    work.require(Role.AUDITOR, Role.OPERATOR)
+    last = repository.head(work.session)
+    number, head = (last.number, last.hash) if last else (0, hash_chain.GENESIS)
+    return Standing(number, head, repository.count_after(work.session, number))
 
 
 def verify(work: Work, *, expected_head: str | None = None) -> Verification:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kiban.office.audit.models import AuditEvent, AuditLink
+from kiban.office.members.models import Person
 from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews.models import Assignment, Review
@@ -58,6 +59,13 @@ def events(session: Session, actor: Actor, filters: AuditFilter, page: PageReque
 
 def event(session: Session, actor: Actor, number: int) -> AuditEvent | None:
     return session.scalar(sa.select(AuditEvent).where(AuditEvent.number == number, _visible_to(session, actor)))
+
+
+def names(session: Session, person_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    if not person_ids:
+        return {}
+    statement = sa.select(Person.id, Person.name).where(Person.id.in_(person_ids))
+    return {row.id: row.name for row in session.execute(statement)}
 
 
 def _visible_to(session: Session, actor: Actor) -> sa.ColumnElement[bool]:

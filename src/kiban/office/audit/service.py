@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from kiban.office.audit import repository
@@ -9,6 +10,14 @@ from kiban.office.audit.repository import AuditFilter
 from kiban.office.errors import NotFound
 from kiban.office.paging import Page, PageRequest
 from kiban.office.work import Role, Work
+
+
+@dataclass(frozen=True)
+class NamedEvent:
+    """`actor`: the name of the person who acted; None where it was none."""
+
+    row: AuditEvent
+    actor: str | None
 
 
 def record(work: Work, action: str, subject_kind: str, subject_id: uuid.UUID | str, **details: Any) -> None:
@@ -56,3 +65,21 @@ def event(work: Work, number: int) -> AuditEvent:
     if row is None:
         raise NotFound("there is no such event", where=str(number))
     return row
+
+
+def named_events(work: Work, page: PageRequest, filters: AuditFilter) -> Page[NamedEvent]:
+    """As `events`, with the names of those who acted: two queries for a page."""
+    found = events(work, page, filters)
+    names = repository.names(work.session, {row.actor_id for row in found.items if row.actor_id is not None})
+    return Page([NamedEvent(row, _name(names, row)) for row in found.items], found.next_cursor)
+
+
+def named_event(work: Work, number: int) -> NamedEvent:
+    """As `event`."""
+    row = event(work, number)
+    names = repository.names(work.session, set() if row.actor_id is None else {row.actor_id})
+    return NamedEvent(row, _name(names, row))
+
+
+def _name(names: dict[uuid.UUID, str], row: AuditEvent) -> str | None:
+    return None if row.actor_id is None else names.get(row.actor_id)

@@ -6,11 +6,10 @@ from collections import defaultdict
 from datetime import date, timedelta
 
 from kiban.office import months
-from kiban.office.grants import figures_repository
-from kiban.office.grants.figures import in_present_pool, linear_balance, whole
+from kiban.office.grants.books import Books, books_of
+from kiban.office.grants.figures import in_present_pool, linear_balance
 from kiban.office.grants.models import Grant
 from kiban.office.grants.schemas import AmountsOut, BurndownOut, DayOut
-from kiban.office.grants.service import standing
 from kiban.office.ledger.accounts import YEN
 from kiban.office.ledger.models import AccountKind
 from kiban.office.work import Work
@@ -19,22 +18,25 @@ RECENT_DAYS = 28
 _RELEASED = (AccountKind.AVAILABLE, AccountKind.USED, AccountKind.OVERRUN)
 
 
-def burndown(work: Work, grant: Grant) -> BurndownOut:
+def burndown(work: Work, grant: Grant, books: Books | None = None) -> BurndownOut:
     """From the grant's first day to today, or to its last day where that is past.
 
     Days are Japan's, and those on which use was posted: within minutes of the time at which it happened. GPU-seconds
     of earlier pools count as those of the present one that cost the same. What expired leaves what was released.
+
+    Args:
+        books: the grant's by day, where the caller has read them.
     """
-    changes = figures_repository.daily(work.session, grant.id)
-    prices = figures_repository.prices(work.session)
-    total = whole(work, grant)
+    books = books or books_of(work, [grant], by_day=True)[grant.id]
+    prices, total = books.prices, books.whole
     today = months.day_of(work.now)
     used: dict[str, int] = defaultdict(int)
     released: dict[str, int] = defaultdict(int)
     by_day: dict[date, list[tuple[AccountKind, str, int]]] = defaultdict(list)
-    for (day, kind, unit), amount in changes.items():
+    for move in books.moves:
+        assert move.day is not None
         # A grant that was prepared before its first day shows this on that day.
-        by_day[max(day, grant.starts_on)].append((kind, unit, amount))
+        by_day[max(move.day, grant.starts_on)].append((move.kind, move.unit, move.amount))
     days = []
     last = max([min(today, grant.ends_on - timedelta(days=1)), *by_day], default=today)
     for offset in range((last - grant.starts_on).days + 1):
@@ -58,7 +60,7 @@ def burndown(work: Work, grant: Grant) -> BurndownOut:
             )
         )
     per_day = _rate(days)
-    now = standing(work, grant)
+    now = books.standing
     left = now.available.gpu_seconds + now.committed.gpu_seconds
     exhausted = today + timedelta(days=-(-left // per_day)) if per_day > 0 and left // per_day < 36_500 else None
     return BurndownOut(

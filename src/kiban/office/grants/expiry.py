@@ -16,7 +16,7 @@ from kiban.office.calls.service import constraints_of, get_call, lock_call
 from kiban.office.grants import figures_repository, repository
 from kiban.office.grants.figures import linear_balance, whole
 from kiban.office.grants.models import Grant, GrantStatus
-from kiban.office.grants.service import ask_cluster, lock_grant, standing
+from kiban.office.grants.service import Standing, ask_cluster, lock_grant, standing
 from kiban.office.grants.telling import tell
 from kiban.office.ledger import accounts, movements
 from kiban.office.ledger.movements import Amounts
@@ -41,7 +41,11 @@ def expiry_dates(starts_on: date, ends_on: date, every_months: int | None) -> li
 
 def would_expire(work: Work, grant: Grant, day: date) -> Amounts:
     """What would expire at `day` if nothing more were used until then."""
-    now, all_of_it = standing(work, grant), whole(work, grant)
+    return expiring(grant, day, standing(work, grant), whole(work, grant))
+
+
+def expiring(grant: Grant, day: date, now: Standing, all_of_it: Amounts) -> Amounts:
+    """As `would_expire`, of a grant whose standing is known."""
     lost = []
     for (_, available), (_, committed), (_, total) in zip(
         now.available.items(), now.committed.items(), all_of_it.items(), strict=True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -42,24 +44,47 @@ def expired(session: Session, grant_id: uuid.UUID) -> dict[str, int]:
     return {unit: int(amount) for unit, amount in session.execute(statement)}
 
 
-def daily(session: Session, grant_id: uuid.UUID) -> dict[tuple[date, AccountKind, str], int]:
-    """What went into a grant's accounts less what left them, by day in Japan, kind and unit."""
-    if session.get_bind().dialect.name == "sqlite":
-        day: sa.ColumnElement[str] = sa.func.date(Posting.at, "+9 hours")
-    else:
+@dataclass(frozen=True)
+class Moved:
+    """What went into a grant's accounts of a kind and unit less what left them, for causes of a kind."""
+
+    grant_id: uuid.UUID
+    day: date | None  # in Japan; None: of all days
+    kind: AccountKind
+    unit: str
+    cause: CauseKind
+    amount: int
+
+
+def moves(session: Session, grant_ids: Collection[uuid.UUID], *, by_day: bool) -> list[Moved]:
+    """Everything that moved in grants' accounts, summed up by day or over all days."""
+    if not grant_ids:
+        return []
+    day: sa.ColumnElement[Any] = sa.literal(None, sa.String)
+    if by_day and session.get_bind().dialect.name == "sqlite":
+        day = sa.func.date(Posting.at, "+9 hours")
+    elif by_day:
         day = sa.cast(sa.func.timezone("Asia/Tokyo", Posting.at).cast(sa.Date), sa.String)
-    totals: dict[tuple[date, AccountKind, str], int] = {}
-    for column, sign in ((Posting.debit_account, 1), (Posting.credit_account, -1)):
-        statement = (
-            sa.select(day, Account.kind, Posting.unit, sa.func.sum(Posting.amount))
-            .join(Account, Account.number == column)
-            .where(Account.grant_id == grant_id, Account.kind.in_(GRANTS_OWN))
-            .group_by(day, Account.kind, Posting.unit)
+    sides = [
+        sa.select(
+            Account.grant_id,
+            day.label("day"),
+            Account.kind,
+            Posting.unit,
+            Posting.cause_kind,
+            (sign * Posting.amount).label("amount"),
         )
-        for text, kind, unit, amount in session.execute(statement):
-            key = (date.fromisoformat(text), kind, unit)
-            totals[key] = totals.get(key, 0) + sign * int(amount)
-    return totals
+        .join(Account, Account.number == column)
+        .where(Account.grant_id.in_(grant_ids), Account.kind.in_(GRANTS_OWN))
+        for column, sign in ((Posting.debit_account, 1), (Posting.credit_account, -1))
+    ]
+    both = sa.union_all(*sides).subquery()
+    keys = [both.c.grant_id, both.c.day, both.c.kind, both.c.unit, both.c.cause_kind]
+    statement: sa.Select[Any] = sa.select(*keys, sa.func.sum(both.c.amount)).group_by(*keys)
+    return [
+        Moved(row[0], date.fromisoformat(row[1]) if row[1] else None, row[2], row[3], row[4], int(row[5]))
+        for row in session.execute(statement)
+    ]
 
 
 def prices(session: Session) -> dict[uuid.UUID, int]:

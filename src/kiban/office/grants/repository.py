@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from kiban.office.calls.models import Call
 from kiban.office.grants.models import (
     ClusterTask,
     ClusterTaskStatus,
@@ -17,7 +19,9 @@ from kiban.office.grants.models import (
     TrancheStatus,
 )
 from kiban.office.grants.policy import visible_to
+from kiban.office.members.models import Organisation
 from kiban.office.paging import Page, PageRequest, Sorts, read_page
+from kiban.office.proposals.models import Proposal
 from kiban.office.supply.models import Pool
 from kiban.office.usage.models import UsageRecord
 from kiban.office.work import Actor
@@ -174,3 +178,39 @@ def tasks(session: Session, request: PageRequest, *, status: ClusterTaskStatus |
 
 def pools(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Pool]:
     return {pool.id: pool for pool in session.scalars(sa.select(Pool).where(Pool.id.in_(ids)))}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Whose a grant is, of which call, and for what."""
+
+    organisation_ja: str
+    organisation_en: str
+    call: Call
+    proposal_title: str
+
+
+def names(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Names]:
+    """Of grants that the caller has seen."""
+    if not ids:
+        return {}
+    statement = (
+        sa.select(Grant.id, Organisation.name_ja, Organisation.name_en, Call, Proposal.title)
+        .join(Organisation, Organisation.id == Grant.organisation_id)
+        .join(Call, Call.id == Grant.call_id)
+        .join(Proposal, Proposal.id == Grant.proposal_id)
+        .where(Grant.id.in_(ids))
+    )
+    return {row[0]: Names(*row[1:]) for row in session.execute(statement)}
+
+
+def codes(session: Session, actor: Actor) -> dict[uuid.UUID, str]:
+    """By id, the codes of all grants that one may see, the newest first."""
+    statement = sa.select(Grant.id, Grant.code).where(visible_to(actor)).order_by(Grant.id.desc())
+    return {row.id: row.code for row in session.execute(statement)}
+
+
+def last_task(session: Session, grant_id: uuid.UUID) -> ClusterTask | None:
+    """What the cluster was last asked about a grant."""
+    statement = sa.select(ClusterTask).where(ClusterTask.grant_id == grant_id).order_by(ClusterTask.id.desc()).limit(1)
+    return session.scalars(statement).first()

@@ -10,7 +10,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from kiban.office import months
 from kiban.office.audit.service import record
@@ -301,6 +301,11 @@ def close_ended(work: Work, *, grace_days: int = 14) -> list[uuid.UUID]:
     for grant in [lock_grant(work, grant_id) for grant_id in ids]:
         close(work, grant.id, "its months are over")
     return ids
+
+
+def last_day(grant: Grant) -> date:
+    """On which jobs may still start."""
+    return grant.ends_on - timedelta(days=1)
 
 
 def is_running(work: Work, grant: Grant) -> bool:

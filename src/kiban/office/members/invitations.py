@@ -71,6 +71,29 @@ def invite(work: Work, given: InvitationIn) -> Invitation:
     return row
 
 
+def invite_again(work: Work, invitation_id: uuid.UUID, language: str) -> Invitation:
+    """The same invitation once more, with a new link and two more weeks.
+
+    Raises:
+        NotFound: none, or another's.
+        Conflict: it was accepted.
+        Forbidden, TooMany: as `invite`, by whoever asks now.
+    """
+    row = repository.invitation(work.session, work.actor, invitation_id)
+    if row is None:
+        raise NotFound("there is no such invitation", where=str(invitation_id))
+    if row.accepted_at is not None:
+        raise Conflict("the invitation was accepted already")
+    given = InvitationIn(
+        email=row.email,
+        organisation_id=row.organisation_id,
+        roles=[Role(role) for role in row.roles],
+        call_id=row.call_id,
+        language="en" if language == "en" else "ja",
+    )
+    return invite(work, given)
+
+
 def revoke(work: Work, invitation_id: uuid.UUID) -> Invitation:
     """Raises: NotFound: none, or another's. Conflict: accepted or revoked already."""
     row = repository.invitation(work.session, work.actor, invitation_id, lock=True)

@@ -84,6 +84,14 @@ def organisations(
     return read_page(session, statement, Organisation.id, page, sorts=ORGANISATION_SORTS)
 
 
+def organisation_names(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:
+    """In Japanese and in English."""
+    if not ids:
+        return {}
+    statement = sa.select(Organisation.id, Organisation.name_ja, Organisation.name_en).where(Organisation.id.in_(ids))
+    return {row.id: (row.name_ja, row.name_en) for row in session.execute(statement)}
+
+
 def has_corporate_number(session: Session, number: str, *, apart_from: uuid.UUID | None = None) -> bool:
     statement = sa.select(Organisation.id).where(
         Organisation.corporate_number == number, Organisation.id.is_distinct_from(apart_from)

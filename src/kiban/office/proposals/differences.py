@@ -65,9 +65,7 @@ class _Merge:
         result: dict[str, Any] = {}
         for key in dict.fromkeys((*theirs, *mine)):
             where = f"{path}.{key}" if path else str(key)
-            value = self.of(
-                old.get(key, _ABSENT), theirs.get(key, _ABSENT), mine.get(key, _ABSENT), where
-            )
+            value = self.of(old.get(key, _ABSENT), theirs.get(key, _ABSENT), mine.get(key, _ABSENT), where)
             if value is not _ABSENT:
                 result[key] = value
         return list(result.values()) if isinstance(current, list) else result

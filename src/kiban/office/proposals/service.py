@@ -168,7 +168,9 @@ def changes_since(work: Work, proposal_id: uuid.UUID, number: int) -> list[Chang
     before, after = (get_version(work, proposal_id, each).body for each in (number, seen.version))
     if seen.view is View.BLIND:
         organisation = seen.organisation
-        found = {each for body in (before, after) for each in names_in(body, organisation.name_ja, organisation.name_en)}
+        found = {
+            each for body in (before, after) for each in names_in(body, organisation.name_ja, organisation.name_en)
+        }
         names = sorted(found, key=lambda name: (-len(name), name))  # a long one before a part of it
         return differences(blinded(before, names), blinded(after, names))
     return differences(before, after)

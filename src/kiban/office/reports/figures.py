@@ -97,6 +97,20 @@ class Reading:
             None,
         ) if figure.source.count else Page([], None)  # fmt: skip
 
+    def parts(self, key: Key) -> list[sums.Part]:
+        """A figure of postings by call and grant; none of another kind. Raises: NotFound: no such figure."""
+        definition = self.definitions.get(key)
+        if definition is None:
+            raise NotFound(f"there is no figure {key!r}", where="key")
+        if not isinstance(definition, Summed) or definition.rows.kind != "posting":
+            return []
+        return sums.parts(self.work.session, definition.rows)
+
+    def row_kind(self, key: Key) -> str:
+        """What a figure's rows are: `posting`, `usage_record`, `award`, …; `figure` if it is computed from others."""
+        definition = self.definitions[key]
+        return definition.rows.kind if isinstance(definition, Summed) else "figure"
+
     def _sum(self, key: Key, definition: Summed) -> Figure:
         found = sums.total(self.work.session, definition.rows)
         kind: Literal["postings", "records"] = "postings" if definition.rows.kind == "posting" else "records"

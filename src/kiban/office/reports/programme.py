@@ -73,6 +73,39 @@ def read(work: Work, wanted: Wanted) -> Reading:
     return Reading(work, definitions(work, wanted, scope_of(work, wanted)))
 
 
+# What everybody may read, by what keys begin with (`overview` says why), and whose single records are public too.
+PUBLIC_FIGURES = (
+    *(f"{name}." for name in ("budget", "awarded", "released", "used", "expired", "reused")),
+    *("energy.", "co2.", "use.", "capacity.", "utilisation:"),
+    *("awards.announced", "grants.opened", "models.", "events.", "people.", "organisations."),
+)
+PUBLIC_ROWS = frozenset({"figure", "award", "grant", "model_release", "event", "organisation"})
+
+
+def is_public(key: str) -> bool:
+    return key.startswith(PUBLIC_FIGURES)
+
+
+def open_figure(work: Work, wanted: Wanted, key: str) -> Reading:
+    """A reading to ask for one figure, and for what it is made of as far as `may_read_rows` says.
+
+    Raises:
+        Forbidden: a figure that is not public, for neither an operator, an auditor nor an observer.
+        NotFound, Invalid: as `programme`.
+    """
+    if not is_public(key):
+        work.require(Role.OPERATOR, Role.AUDITOR, Role.OBSERVER)
+    reading = Reading(work, definitions(work, wanted, scope_of(work, wanted)))
+    reading.figure(key)
+    return reading
+
+
+def may_read_rows(work: Work, reading: Reading, key: str) -> bool:
+    """Whether the single records behind a figure are for who asks: postings and jobs are the office's and auditors'."""
+    is_insider = work.actor.sees_everything or work.actor.has(Role.OBSERVER)
+    return is_insider or reading.row_kind(key) in PUBLIC_ROWS
+
+
 def fiscal_months(year: int) -> list[str]:
     """Raises: Invalid: not a fiscal year."""
     if not FIRST_YEAR <= year <= LAST_YEAR:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from kiban.office.grants.models import Grant
+from kiban.office.ledger.models import Account
 from kiban.office.months import day_of
 from kiban.office.paging import PageRequest, read_page
 from kiban.office.reports.schemas import FigureRow
@@ -33,6 +34,23 @@ def _day_on_sqlite(element: day_in_japan, compiler: Any, **given: Any) -> str:
 @compiles(day_in_japan, "postgresql")
 def _day_on_postgresql(element: day_in_japan, compiler: Any, **given: Any) -> str:
     return f"CAST(timezone('Asia/Tokyo', {compiler.process(element.clauses, **given)}) AS DATE)"
+
+
+class month_in_japan(sa.sql.functions.FunctionElement[str]):  # noqa: N801 - a function of SQL
+    """The month that it is in Japan at an instant, `2026-04`."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(month_in_japan, "sqlite")
+def _month_on_sqlite(element: month_in_japan, compiler: Any, **given: Any) -> str:
+    return f"strftime('%Y-%m', {compiler.process(element.clauses, **given)}, '+9 hours')"
+
+
+@compiles(month_in_japan, "postgresql")
+def _month_on_postgresql(element: month_in_japan, compiler: Any, **given: Any) -> str:
+    return f"to_char(timezone('Asia/Tokyo', {compiler.process(element.clauses, **given)}), 'YYYY-MM')"
 
 
 @dataclass(frozen=True)
@@ -86,6 +104,7 @@ class Rows:
     value: sa.SQLColumnExpression[Any] | None = None
     part: Callable[[Any], int] | None = None
     divisor: int = 1
+    account: sa.ColumnElement[int] | None = None  # of a posting: the account that its amount is counted for
     filter: dict[str, Any] = field(default_factory=dict)
 
 
@@ -108,6 +127,33 @@ def total(session: Session, rows: Rows) -> Total:
     summed, count, *ends = session.execute(rows.statement.with_only_columns(*columns)).one()
     first, last = ends or (None, None)
     return Total(_scaled(int(summed or 0), rows), count, first, last)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the postings of one grant, or of a call's own accounts, add to a figure."""
+
+    call_id: uuid.UUID | None
+    grant_id: uuid.UUID | None
+    value: int | float
+    count: int
+
+
+def parts(session: Session, rows: Rows) -> list[Part]:
+    """A figure of postings by whose accounts they moved amounts of; the parts add up to it, the largest first."""
+    assert rows.account is not None
+    assert rows.value is not None
+    summed = sa.func.sum(rows.value)
+    statement = (
+        rows.statement.join(Account, Account.number == rows.account)
+        .with_only_columns(Account.call_id, Account.grant_id, summed, sa.func.count())
+        .group_by(Account.call_id, Account.grant_id)
+        .order_by(summed.desc(), Account.grant_id)
+    )
+    return [
+        Part(call_id, grant_id, _scaled(int(value or 0), rows), count)
+        for call_id, grant_id, value, count in session.execute(statement)
+    ]
 
 
 def page(session: Session, rows: Rows, request: PageRequest) -> tuple[list[FigureRow], str | None]:

@@ -43,9 +43,7 @@ def own_rows(session: Session, actor: Actor) -> list[OwnRow]:
     )
     is_old = sa.and_(Review.id.is_not(None), policy.is_outdated())
     statement = (
-        sa.select(
-            Assignment, Proposal, Call, Review, is_old, policy.version_judged(), last, policy.discussion_open()
-        )
+        sa.select(Assignment, Proposal, Call, Review, is_old, policy.version_judged(), last, policy.discussion_open())
         .join(Proposal, Proposal.id == Assignment.proposal_id)
         .join(Call, Call.id == Proposal.call_id)
         .outerjoin(Review, Review.assignment_id == Assignment.id)
@@ -96,7 +94,7 @@ def open_windows(session: Session, call_id: uuid.UUID) -> dict[str, datetime]:
     statement = sa.select(DiscussionWindow.track, DiscussionWindow.opened_at).where(
         DiscussionWindow.call_id == call_id, DiscussionWindow.closed_at.is_(None)
     )
-    return {track: at for track, at in session.execute(statement)}
+    return {row.track: row.opened_at for row in session.execute(statement)}
 
 
 def runs(session: Session, call_id: uuid.UUID, limit: int = 20) -> list[AssignmentRun]:

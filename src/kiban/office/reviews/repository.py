@@ -185,7 +185,11 @@ def own_assignment(
 
 
 def own_assignments(session: Session, actor: Actor, page: PageRequest) -> Page[Assignment]:
-    statement = sa.select(Assignment).join(Proposal, Proposal.id == Assignment.proposal_id).where(policy.is_own_assignment(actor))
+    statement = (
+        sa.select(Assignment)
+        .join(Proposal, Proposal.id == Assignment.proposal_id)
+        .where(policy.is_own_assignment(actor))
+    )
     return read_page(session, statement, Assignment.id, page, sorts=ASSIGNMENT_SORTS)
 
 
@@ -214,9 +218,7 @@ def assignments(session: Session, call_id: uuid.UUID, track: str | None = None) 
     return list(session.scalars(statement.order_by(Assignment.id)))
 
 
-def assignments_with_reviews(
-    session: Session, call_id: uuid.UUID
-) -> list[tuple[Assignment, datetime | None, bool]]:
+def assignments_with_reviews(session: Session, call_id: uuid.UUID) -> list[tuple[Assignment, datetime | None, bool]]:
     """As `assignments`; with when each one's review was submitted, and whether that is to be confirmed or revised."""
     is_old = sa.and_(
         Assignment.status == AssignmentStatus.DONE,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kiban.office.calls import service as calls
@@ -53,10 +52,14 @@ def workload(work: Work, call_id: uuid.UUID) -> WorkloadOut:
         NotFound: no such call.
         Forbidden: neither operator nor auditor of it, or one who competes in it.
     """
-    return _workload(work, call_id)[1]
+    return workload_with_call(work, call_id)[1]
 
 
-def _workload(work: Work, call_id: uuid.UUID) -> tuple[Call, WorkloadOut]:
+def workload_with_call(work: Work, call_id: uuid.UUID) -> tuple[Call, WorkloadOut]:
+    """`workload`, and the call.
+
+    Raises: as `workload`.
+    """
     call = calls.get_call(work, call_id)
     require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR)
     kinds = {track.key: track.kind for track in calls.tracks_of(call)}
@@ -115,23 +118,24 @@ def _workload(work: Work, call_id: uuid.UUID) -> tuple[Call, WorkloadOut]:
     return call, WorkloadOut(reviewers=tuple(loads), proposals=tuple(coverage))
 
 
-@dataclass(frozen=True)
-class Overview:
-    """How far a call's reviews are, what was done about them, and which tracks are being discussed since when."""
+def discussed(work: Work, call_id: uuid.UUID) -> dict[str, datetime]:
+    """Tracks that are being discussed, and since when.
 
-    call: Call
-    workload: WorkloadOut
-    runs: list[AssignmentRun]  # newest first
-    discussed: dict[str, datetime]
+    Raises:
+        Forbidden: neither operator nor auditor of the call.
+    """
+    work.require(Role.OPERATOR, Role.AUDITOR, call_id=call_id)
+    return desk_repository.open_windows(work.session, call_id)
 
 
-def overview(work: Work, call_id: uuid.UUID) -> Overview:
-    """Raises: as `workload`."""
-    call, found = _workload(work, call_id)
-    session = work.session
-    return Overview(
-        call, found, desk_repository.runs(session, call_id), desk_repository.open_windows(session, call_id)
-    )
+def runs(work: Work, call_id: uuid.UUID) -> list[AssignmentRun]:
+    """Assignments that were calculated, newest first.
+
+    Raises:
+        Forbidden: neither operator nor auditor of the call.
+    """
+    work.require(Role.OPERATOR, Role.AUDITOR, call_id=call_id)
+    return desk_repository.runs(work.session, call_id)
 
 
 def remind(work: Work, call_id: uuid.UUID, within_days: int) -> int:

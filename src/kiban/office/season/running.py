@@ -187,7 +187,7 @@ class Running:
             4: (Reduction(gpu_seconds=hours), "学習が早く収束し、残りを使わないため", 70, True),
             6: (Supplement(gpu_seconds=hours * 40), "より大きなモデルも試したいため", 50, False),
         }
-        if place == 5:
+        if place == 5 and grant.gpus <= 16:  # of a size for which there is room
             target = self.season.pools["ishikari-h200"]
             if grant.pool_id != target:
                 wishes[5] = (Transfer(pool_id=target), "より大きなメモリが必要と分かったため", 12, True)

@@ -29,6 +29,12 @@ def visible_pools(actor: Actor) -> sa.ColumnElement[bool]:
     return Pool.id.in_(offered)
 
 
+def public_pools() -> sa.ColumnElement[bool]:
+    """Pools that published calls offer: what the open data says of them is for everybody."""
+    offered = sa.select(CallPool.pool_id).join(Call, Call.id == CallPool.call_id).where(Call.published_at.is_not(None))
+    return Pool.id.in_(offered)
+
+
 def visible_surveys(actor: Actor, now: datetime) -> sa.ColumnElement[bool]:
     if actor.sees_everything:
         return sa.true()

@@ -108,6 +108,15 @@ def close_provider(work: Work, provider_id: uuid.UUID) -> Provider:
     return provider
 
 
+def get_provider(work: Work, provider_id: uuid.UUID) -> Provider:
+    """One provider with its contact. Raises: NotFound: no such provider."""
+    work.require(Role.OPERATOR, Role.AUDITOR)
+    found = repository.find_provider(work.session, provider_id)
+    if found is None:
+        raise NotFound("there is no such provider", where="provider_id")
+    return found
+
+
 def list_providers(work: Work, page: PageRequest) -> Page[Provider]:
     """For every signed-in person: a survey asks for the preferred one. `show_provider` leaves the contact out.
 
@@ -276,6 +285,14 @@ def list_lots(work: Work, pool_id: uuid.UUID) -> list[LotOut]:
     """
     get_pool(work, pool_id)
     return [show_lot(work, lot) for lot in repository.lots(work.session, [pool_id])]
+
+
+def get_lot(work: Work, pool_id: uuid.UUID, lot_id: uuid.UUID) -> LotOut:
+    """One lot of a pool. Raises: NotFound: no such pool or lot, or none that this person may see."""
+    found = next((lot for lot in list_lots(work, pool_id) if lot.id == lot_id), None)
+    if found is None:
+        raise NotFound("there is no such lot", where="lot_id")
+    return found
 
 
 def show_lot(work: Work, lot: Lot) -> LotOut:

@@ -15,7 +15,7 @@ from kiban.office.errors import Conflict
 from kiban.office.grants.models import Grant
 from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.supply.models import Lot, LotStatus, Pool, Provider, Survey, SurveyAnswer
-from kiban.office.supply.policy import visible_answers, visible_pools, visible_surveys
+from kiban.office.supply.policy import public_pools, visible_answers, visible_pools, visible_surveys
 from kiban.office.usage.models import UsageRecord
 from kiban.office.work import Actor
 
@@ -64,6 +64,17 @@ def pools_by_id(session: Session, actor: Actor, pool_ids: Sequence[uuid.UUID]) -
 
 def every_pool(session: Session, actor: Actor) -> list[Pool]:
     return list(session.scalars(sa.select(Pool).where(visible_pools(actor)).order_by(Pool.name)))
+
+
+def pools_and_providers(
+    session: Session, actor: Actor, pool_id: uuid.UUID | None = None
+) -> list[tuple[Pool, Provider]]:
+    """What the actor sees, and what everybody does, by name."""
+    statement = sa.select(Pool, Provider).join(Provider, Provider.id == Pool.provider_id).order_by(Pool.name)
+    statement = statement.where(sa.or_(visible_pools(actor), public_pools()))
+    if pool_id is not None:
+        statement = statement.where(Pool.id == pool_id)
+    return [(pool, provider) for pool, provider in session.execute(statement)]
 
 
 def every_pool_of_the_programme(session: Session) -> list[Pool]:

@@ -12,7 +12,7 @@ from kiban.office import months as calendar
 from kiban.office.errors import NotFound
 from kiban.office.paging import Page, PageRequest
 from kiban.office.supply import repository
-from kiban.office.supply.models import Lot, LotStatus, Pool
+from kiban.office.supply.models import Lot, LotStatus, Pool, Provider
 from kiban.office.work import Work
 
 NO_POOL = "there is no such pool"
@@ -47,6 +47,19 @@ def find_pool(work: Work, name: str, where: str | None = None) -> Pool:
 
 def list_pools(work: Work, page: PageRequest) -> Page[Pool]:
     return repository.pools(work.session, work.actor, page)
+
+
+def pools_and_providers(work: Work) -> list[tuple[Pool, Provider]]:
+    """Pools with their providers, by name: those of published calls for everybody; all for operators and auditors."""
+    return repository.pools_and_providers(work.session, work.actor)
+
+
+def pool_and_provider(work: Work, pool_id: uuid.UUID) -> tuple[Pool, Provider]:
+    """Raises: NotFound: no such pool, or none that this person may see."""
+    found = repository.pools_and_providers(work.session, work.actor, pool_id)
+    if not found:
+        raise NotFound(NO_POOL, where="pool_id")
+    return found[0]
 
 
 def capacity(work: Work, pool_id: uuid.UUID, months: Sequence[str]) -> dict[str, int]:

@@ -61,9 +61,7 @@ def explain(work: Work, difference_id: uuid.UUID, explanation: str) -> Differenc
     work.require(Role.OPERATOR)
     if len(explanation.strip()) < 5:
         raise Invalid("say what explains it", where="explanation")
-    row = repository.find_difference(work.session, work.actor, difference_id)
-    if row is None:
-        raise NotFound("there is no such difference", where="difference_id")
+    row = _found(repository.find_difference(work.session, work.actor, difference_id, lock=True))
     if row.explained_at is not None:
         raise Conflict("it is explained already", where=row.kind)
     row.explained_by, row.explained_at, row.explanation = work.actor.person_id, work.now, explanation
@@ -74,3 +72,14 @@ def explain(work: Work, difference_id: uuid.UUID, explanation: str) -> Differenc
 def list_differences(work: Work, page: PageRequest, *, explained: bool | None = None) -> Page[Difference]:
     """Differences of the grants one may see, the newest first."""
     return repository.differences(work.session, work.actor, page, explained=explained)
+
+
+def get_difference(work: Work, difference_id: uuid.UUID) -> Difference:
+    """Raises: NotFound: no such difference, or none this person may see."""
+    return _found(repository.find_difference(work.session, work.actor, difference_id))
+
+
+def _found(row: Difference | None) -> Difference:
+    if row is None:
+        raise NotFound("there is no such difference", where="difference_id")
+    return row

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -95,11 +96,14 @@ def records(
     since: datetime | None = None,
     until: datetime | None = None,
     user_name: str | None = None,
+    state: str | None = None,
 ) -> Page[UsageRecord]:
     """Records of the grants one may see; those without a grant are the office's."""
     statement = sa.select(UsageRecord)
     if not actor.sees_everything:
         statement = statement.where(UsageRecord.grant_id.in_(sa.select(Grant.id).where(visible_to(actor))))
+    if state is not None:
+        statement = statement.where(UsageRecord.state == state)
     if grant_id is not None:
         statement = statement.where(UsageRecord.grant_id == grant_id)
     if pool_id is not None:
@@ -113,13 +117,68 @@ def records(
     return read_page(session, statement, UsageRecord.id, page, newest_first=True, sorts=SORTS)
 
 
+@dataclass(frozen=True)
+class MonthOfUse:
+    """What the jobs that started in a month used, of those in one pool whose energy is known in one way."""
+
+    month: str  # YYYY-MM in Japan
+    pool_id: uuid.UUID | None
+    energy_source: str
+    jobs: int
+    gpu_seconds: int
+    yen: int
+    joules: int
+
+
+def months(
+    session: Session, actor: Actor, *, grant_id: uuid.UUID | None, pool_id: uuid.UUID | None
+) -> list[MonthOfUse]:
+    """Of the grants one may see, by the month in which jobs started."""
+    if session.get_bind().dialect.name == "sqlite":
+        month: sa.ColumnElement[str] = sa.func.strftime("%Y-%m", UsageRecord.started_at, "+9 hours")
+    else:
+        month = sa.func.to_char(sa.func.timezone("Asia/Tokyo", UsageRecord.started_at), "YYYY-MM")
+    keys: list[Any] = [month.label("month"), UsageRecord.pool_id, UsageRecord.energy_source]
+    statement: sa.Select[Any] = sa.select(
+        *keys,
+        sa.func.count(),
+        sa.func.sum(UsageRecord.gpu_seconds),
+        sa.func.sum(UsageRecord.posted_yen),
+        sa.func.sum(sa.func.coalesce(UsageRecord.energy_joules, 0)),
+    )
+    if not actor.sees_everything:
+        statement = statement.where(UsageRecord.grant_id.in_(sa.select(Grant.id).where(visible_to(actor))))
+    if grant_id is not None:
+        statement = statement.where(UsageRecord.grant_id == grant_id)
+    if pool_id is not None:
+        statement = statement.where(UsageRecord.pool_id == pool_id)
+    rows = session.execute(statement.group_by(*keys).order_by(*keys))
+    return [MonthOfUse(*row[:3], *(int(value) for value in row[3:])) for row in rows]
+
+
+def made_by_jobs(session: Session, grant_id: uuid.UUID) -> list[str]:
+    """Digests of the artifacts that a grant's jobs made, the latest first."""
+    last = sa.func.max(UsageRecord.started_at)
+    statement = (
+        sa.select(UsageRecord.artifact_digest)
+        .where(UsageRecord.grant_id == grant_id, UsageRecord.artifact_digest.is_not(None))
+        .group_by(UsageRecord.artifact_digest)
+        .order_by(last.desc())
+    )
+    return [digest for digest in session.scalars(statement) if digest]
+
+
 def difference(session: Session, kind: str, subject: str) -> Difference | None:
     statement = sa.select(Difference).where(Difference.kind == kind, Difference.subject == subject)
     return session.scalars(statement).one_or_none()
 
 
-def find_difference(session: Session, actor: Actor, difference_id: uuid.UUID) -> Difference | None:
-    statement = sa.select(Difference).where(Difference.id == difference_id).with_for_update(of=Difference)
+def find_difference(
+    session: Session, actor: Actor, difference_id: uuid.UUID, *, lock: bool = False
+) -> Difference | None:
+    statement = sa.select(Difference).where(Difference.id == difference_id)
+    if lock:
+        statement = statement.with_for_update(of=Difference)
     if not actor.sees_everything:
         statement = statement.where(Difference.grant_id.in_(sa.select(Grant.id).where(visible_to(actor))))
     return session.scalars(statement).one_or_none()

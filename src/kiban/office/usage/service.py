@@ -15,6 +15,7 @@ from kiban.office.office import Office
 from kiban.office.paging import Page, PageRequest
 from kiban.office.usage import repository
 from kiban.office.usage.models import UsageRecord
+from kiban.office.usage.repository import MonthOfUse
 from kiban.office.usage.sync import SyncResult, latest, reading_window, take_in
 from kiban.office.work import Work
 
@@ -33,11 +34,13 @@ def list_usage(
     since: datetime | None = None,
     until: datetime | None = None,
     user_name: str | None = None,
+    state: str | None = None,
 ) -> Page[UsageRecord]:
     """Jobs of the grants one may see that started from `since` on and before `until`, the newest first.
 
     Args:
         user_name: on the cluster.
+        state: as the scheduler calls it.
     """
     return repository.records(
         work.session,
@@ -48,7 +51,16 @@ def list_usage(
         since=since,
         until=until,
         user_name=user_name,
+        state=state,
     )
+
+
+def use_by_month(
+    work: Work, *, grant_id: uuid.UUID | None = None, pool_id: uuid.UUID | None = None
+) -> list[MonthOfUse]:
+    """What the jobs used of the grants one may see, by the month in which they started, by pool, and by how their
+    energy is known."""
+    return repository.months(work.session, work.actor, grant_id=grant_id, pool_id=pool_id)
 
 
 def sync(office: Office, *, read: Read = read_usage) -> list[SyncResult]:

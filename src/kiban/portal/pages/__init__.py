@@ -1,3 +1,16 @@
 """The pages, one file for each area of the programme."""
 
-AREAS = ("account", "home", "ledger", "review_desk", "reviews", "style")
+AREAS = (
+    "account",
+    "audit",
+    "calls",
+    "figures",
+    "home",
+    "ledger",
+    "members",
+    "playground",
+    "proposals",
+    "review_desk",
+    "reviews",
+    "style",
+)

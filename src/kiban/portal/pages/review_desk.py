@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from kiban.office.calls import service as calls
 from kiban.office.calls.models import Call, CallStatus
-from kiban.office.paging import LARGEST_DRAINED, PageRequest
+from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals import service as proposals
 from kiban.office.reviews import assigning, conflicts, desk, detection, discussion, reviewing, service, workload
 from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictOfInterest
@@ -32,8 +32,9 @@ from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.charts import Chart, Interval, IntervalRow, intervals
 from kiban.portal.charts.quantities import Quantity
 from kiban.portal.format import PlainFormats
-from kiban.portal.i18n import _, current_language, in_language
+from kiban.portal.i18n import _, in_language
 from kiban.portal.web import labels, notices
+from kiban.portal.web import page as current
 from kiban.portal.web.forms import Form
 from kiban.portal.web.routing import Pages
 from kiban.portal.web.tables import Column, Empty, ListQuery, Table
@@ -112,8 +113,8 @@ SCORES: Table[ScoreLine] = Table(
         Column("receipt", _("Receipt number"), kind="code", sort="receipt"),
         Column("n", _("Reviews that count"), lambda line: line.score.n, kind="number", sort="n"),
         Column("mean", _("Mean"), lambda line: line.score.mean, kind="percent", sort="mean"),
-        Column("low", _("95% from"), lambda line: line.score.low, kind="percent"),
-        Column("high", _("95% to"), lambda line: line.score.high, kind="percent"),
+        Column("low", _("Lower end (95%%)"), lambda line: line.score.low, kind="percent"),
+        Column("high", _("Upper end (95%%)"), lambda line: line.score.high, kind="percent"),
         Column(
             "calibrated_mean",
             _("Without severity"),
@@ -178,7 +179,9 @@ CONFLICTS: Table[ConflictLine] = Table(
         Column("about", _("Proposal or organisation")),
         Column("kind", _("Kind"), lambda line: line.row.kind, kind="enum", sort="kind"),
         Column("reason", _("Evidence"), lambda line: line.row.reason),
-        Column("declared_at", _("On record since"), lambda line: line.row.declared_at, kind="datetime", sort="declared_at"),
+        Column(
+            "declared_at", _("On record since"), lambda line: line.row.declared_at, kind="datetime", sort="declared_at"
+        ),
         Column("lifted_at", _("Lifted"), lambda line: line.row.lifted_at, kind="datetime", sort="lifted_at"),
         Column("lifted_reason", _("Why it was lifted"), lambda line: line.row.lifted_reason or None),
     ],
@@ -208,21 +211,20 @@ def severity(work: Reading, call_id: uuid.UUID) -> View | Response:
 @pages.get("/reviews/calls/{call_id}/progress")
 def progress(work: Reading, call_id: uuid.UUID, query: ListQuery) -> View | Response:
     """Reviews by reviewer and by proposal, reminders, and the discussions."""
-    found = workload.overview(work, call_id)
-    heads = _heads(work, [each.proposal_id for each in found.workload.proposals])
-    lines = [
-        CoverageLine(*heads[each.proposal_id], each) for each in found.workload.proposals if each.proposal_id in heads
-    ]
+    call, found = workload.workload_with_call(work, call_id)
+    heads = _heads(work, [each.proposal_id for each in found.proposals])
+    lines = [CoverageLine(*heads[each.proposal_id], each) for each in found.proposals if each.proposal_id in heads]
     empty = Empty(_("Nobody is assigned yet."), _("Find reviewers first."), _("Assignment"),
                   url("review_desk.assignment", call_id=call_id))  # fmt: skip
     return _desk(
         work,
-        found.call,
+        call,
         "progress",
         found=found,
-        listing=LOADS.of(query, found.workload.reviewers, empty=empty),
+        discussed=workload.discussed(work, call_id),
+        listing=LOADS.of(query, found.reviewers, empty=empty),
         coverage=COVERAGE.of(query, lines, is_main=False, sort="-missing"),
-        panels=[track for track in calls.tracks_of(found.call) if track.kind == "panel"],
+        panels=[track for track in calls.tracks_of(call) if track.kind == "panel"],
     )
 
 
@@ -273,7 +275,7 @@ def assignments(work: Reading, call_id: uuid.UUID, query: ListQuery) -> View | R
     """Who was asked to review what, ended assignments too."""
     call = calls.get_call(work, call_id)
 
-    def read(page: PageRequest) -> Any:
+    def read(page: PageRequest) -> Page[AssignmentLine]:
         rows = workload.assignments(work, call_id, page)
         heads = _heads(work, [row.proposal_id for row in rows.items])
         names = desk.names(work, {row.reviewer_id for row in rows.items})
@@ -281,7 +283,7 @@ def assignments(work: Reading, call_id: uuid.UUID, query: ListQuery) -> View | R
             AssignmentLine(*heads.get(row.proposal_id, ("", None)), names.get(row.reviewer_id, ""), row)
             for row in rows.items
         ]
-        return type(rows)(lines, rows.next_cursor)
+        return Page(lines, rows.next_cursor)
 
     return _desk(work, call, "assignments", listing=ASSIGNMENTS.list(query, read), waiting=AssignmentStatus.ASSIGNED)
 
@@ -305,19 +307,21 @@ def conflicts_of(work: Reading, call_id: uuid.UUID, query: ListQuery) -> View | 
     call = calls.get_call(work, call_id)
     work.require(*OFFICE, call_id=call_id)
 
-    def read(page: PageRequest) -> Any:
+    def read(page: PageRequest) -> Page[ConflictLine]:
         rows = conflicts.list_conflicts(work, page, call_id)
         heads = _heads(work, [row.proposal_id for row in rows.items if row.proposal_id])
         names = desk.names(work, {row.person_id for row in rows.items})
         lines = [
             ConflictLine(
                 names.get(row.person_id, ""),
-                heads.get(row.proposal_id, ("", None))[0] if row.proposal_id else str(_("Every one of an organisation")),
+                heads.get(row.proposal_id, ("", None))[0]
+                if row.proposal_id
+                else str(_("Every one of an organisation")),
                 row,
             )
             for row in rows.items
         ]
-        return type(rows)(lines, rows.next_cursor)
+        return Page(lines, rows.next_cursor)
 
     empty = Empty(_("No conflict of interest is on record."), _("Look for them by rule before reviewers are assigned."))
     may_act = work.actor.has(Role.OPERATOR, call_id)
@@ -382,24 +386,24 @@ def reopen(work: Writing, proposal_id: uuid.UUID, review_id: uuid.UUID, form: Fo
 
 
 def _assignment(work: Work, call_id: uuid.UUID, plan: Any) -> View | Response:
-    found = workload.overview(work, call_id)
-    waiting = [each.proposal_id for each in found.workload.proposals]
+    call, found = workload.workload_with_call(work, call_id)
+    waiting = [each.proposal_id for each in found.proposals]
     heads = _heads(work, waiting)
     people = {person.id: person for person in assigning.candidates(work, call_id)}
-    loads = {each.reviewer_id: each for each in found.workload.reviewers}
+    loads = {each.reviewer_id: each for each in found.reviewers}
     return _desk(
         work,
-        found.call,
+        call,
         "assignment",
-        found=found,
+        runs=workload.runs(work, call_id),
         plan=plan,
         heads=heads,
         people=people,
         loads=loads,
         idle=[person for person in people.values() if person.id not in loads],
-        short=[each for each in found.workload.proposals if each.missing],
-        tracks=[track for track in calls.tracks_of(found.call) if track.kind != "automatic"],
-        is_reviewing=found.call.status in (CallStatus.PUBLISHED, CallStatus.REVIEWING),
+        short=[each for each in found.proposals if each.missing],
+        tracks=[track for track in calls.tracks_of(call) if track.kind != "automatic"],
+        is_reviewing=call.status in (CallStatus.PUBLISHED, CallStatus.REVIEWING),
     )
 
 
@@ -435,7 +439,7 @@ def _heads(work: Work, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str,
 
 
 def _severity(rows: list[CalibratedOut], names: dict[uuid.UUID, str]) -> Chart:
-    language = current_language()
+    language = current.current().language
     several = len({row.peer_group for row in rows}) > 1
     ordered = sorted(rows, key=lambda row: (row.peer_group or 0, row.offset))
 
@@ -443,12 +447,18 @@ def _severity(rows: list[CalibratedOut], names: dict[uuid.UUID, str]) -> Chart:
         name = names.get(row.reviewer_id, "")
         return f"{name} ({row.peer_group})" if several and row.peer_group is not None else name
 
+    def interval(row: CalibratedOut) -> Interval:
+        return Interval(round(row.offset, 4), round(row.low, 4), round(row.high, 4), n=row.n)
+
     return intervals(
         "severity",
         in_language(_("Severity of reviewers"), language),
-        [IntervalRow(label(row), (Interval(row.offset, row.low, row.high, n=row.n),)) for row in ordered],
+        [
+            IntervalRow(label(row), (Interval(round(row.offset, 4), round(row.low, 4), round(row.high, 4), n=row.n),))
+            for row in ordered
+        ],
         Quantity(in_language(_("Offset from the other reviewers"), language), PlainFormats(language), "share"),
         heading=in_language(_("Reviewer"), language),
-        spread=in_language(_("95% confidence interval"), language),
+        spread=in_language(_("95%% confidence interval"), language),
         reference=(0.0, in_language(_("as the others"), language)),
     )

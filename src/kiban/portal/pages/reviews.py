@@ -222,9 +222,7 @@ def hand_in(work: Writing, assignment_id: uuid.UUID, form: Form) -> Response:
     near = _neighbours(mine, done)
     if near["to_do"] == 0:
         return see_other("reviews.index", notice="reviews.handed-in-last")
-    following = next(
-        own for own in near["from_here"] if own.is_to_do and own.id != assignment_id
-    )
+    following = next(own for own in near["from_here"] if own.is_to_do and own.id != assignment_id)
     return see_other("reviews.show", assignment_id=following.id, notice="reviews.handed-in")
 
 
@@ -322,9 +320,7 @@ def _desks(work: Work) -> list[Any]:
         return []
     listed = calls.list_calls(work, PageRequest(limit=LARGEST_DRAINED)).items
     return [
-        call
-        for call in listed
-        if call.published_at is not None and any(actor.has(role, call.id) for role in seats)
+        call for call in listed if call.published_at is not None and any(actor.has(role, call.id) for role in seats)
     ]
 
 

@@ -43,6 +43,7 @@ INLINED = (
     "css/layout.css",
     "css/components.css",
     "css/forms.css",
+    "css/tables.css",
     "css/charts.css",
     "css/print.css",
 )

@@ -114,7 +114,11 @@ class PostedForm:
         if under:
             tree = tree.get(under, {})
         known = {key: value for key, value in tree.items() if under or key in schema.model_fields}
-        return cast(M, self.read_as(TypeAdapter(schema), known | more, under))
+        return self.read_schema(schema, known | more, under)
+
+    def read_schema(self, schema: type[M], value: Any, under: str = "") -> M:
+        """As `read`, from a value that was made of `tree`."""
+        return cast(M, self.read_as(TypeAdapter(schema), value, under))
 
     @staticmethod
     def read_as(adapter: TypeAdapter[Any], value: Any, under: str = "") -> Any:

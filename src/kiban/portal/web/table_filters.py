@@ -8,7 +8,7 @@ from datetime import date
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from kiban.portal.i18n import Text
 from kiban.portal.web.labels import label
@@ -22,8 +22,10 @@ def _or_none(given: object) -> object:
     return None if given == "" else given
 
 
-# What a form without a choice sends is no choice: `status: Chosen[CallStatus] = None`.
+# What a form without a choice sends is no choice: `status: Chosen[CallStatus] = None`, `q: ChosenText = None`. Limits
+# stand within (`Chosen[Annotated[str, Field(max_length=64)]]`): around it they would be asked of None.
 Chosen = Annotated[T | None, BeforeValidator(_or_none)]
+ChosenText = Chosen[Annotated[str, Field(max_length=200)]]
 
 
 @dataclass(frozen=True)

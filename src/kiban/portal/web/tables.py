@@ -23,13 +23,14 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Query
 from markupsafe import Markup
+from pydantic import Field
 from starlette.responses import Response
 
 from kiban.office.errors import Invalid
 from kiban.office.paging import CURSOR_CHARS, LARGEST, LARGEST_DRAINED, Page, PageRequest
 from kiban.portal.i18n import Text
 from kiban.portal.web.table_files import FileColumn, Format, file_response
-from kiban.portal.web.table_filters import Chosen, Filter
+from kiban.portal.web.table_filters import Chosen, ChosenText, Filter
 from kiban.portal.web.table_kinds import KINDS, Kind, KindName
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 PAGE_ROWS = 50
+Name = Annotated[str, Field(max_length=64)]
 
-__all__ = ["Chosen", "Column", "Empty", "Filter", "ListQuery", "ListRequest", "Listing", "Table"]
+__all__ = ["Chosen", "ChosenText", "Column", "Empty", "Filter", "ListQuery", "ListRequest", "Listing", "Table"]
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class ListRequest:
 
 
 async def _list_request(
-    cursor: Annotated[Chosen[str], Query(max_length=CURSOR_CHARS)] = None,
+    cursor: Chosen[Annotated[str, Field(max_length=CURSOR_CHARS)]] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = PAGE_ROWS,
-    sort: Annotated[Chosen[str], Query(max_length=64)] = None,
-    format: Annotated[Chosen[Format], Query()] = None,
-    table: Annotated[Chosen[str], Query(max_length=64)] = None,
+    sort: Chosen[Name] = None,
+    format: Chosen[Format] = None,
+    table: Chosen[Name] = None,
 ) -> ListRequest:
     return ListRequest(cursor, limit, sort, format, table)
 
@@ -76,9 +78,10 @@ class Column(Generic[R]):
 
     Attributes:
         key: what programs know it by; and the row's attribute, where `value` is not given.
-        value: of a row; None is an empty cell. A localised one is a pair, in Japanese and in English.
+        value: of a row; None where there is none. A localised one is a pair, in Japanese and in English.
         sort: the name by which the list can be sorted by it (`kiban.office.paging.Sorts`).
         href: where a row's cell leads.
+        none: what a cell without a value says, such as that it was not measured; in files it is empty.
     """
 
     key: str
@@ -87,6 +90,7 @@ class Column(Generic[R]):
     kind: KindName = "text"
     sort: str | None = None
     href: Callable[[R], str | None] | None = None
+    none: Text = ""
 
     @property
     def of_kind(self) -> Kind:
@@ -97,10 +101,10 @@ class Column(Generic[R]):
         return self.value or attrgetter(self.key)
 
     def show(self, row: R, fmt: Formats) -> str:
-        """The cell; empty where there is no value."""
+        """The cell as HTML."""
         value = self.read(row)
         if value is None:
-            return ""
+            return Markup('<span class="weak">{}</span>').format(str(self.none)) if self.none else ""
         shown = self.of_kind.show(value, fmt)
         href = self.href(row) if self.href is not None else None
         return shown if href is None else Markup('<a href="{}">{}</a>').format(href, shown)

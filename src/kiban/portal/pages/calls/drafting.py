@@ -164,5 +164,3 @@ def _form(work: Work, source: CallOut | None, call: CallOut | None) -> View:
             "kinds": [(kind.value, label(kind)) for kind in OrganisationKind],
         },
     )
-
-

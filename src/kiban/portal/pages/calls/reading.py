@@ -133,7 +133,11 @@ def figures(work: Reading, call_id: uuid.UUID) -> View | Response:
         )
     ]
     by_state = bars(
-        "states", in_language(_("Proposals by state"), language), states, quantity, heading=in_language(_("State"), language)
+        "states",
+        in_language(_("Proposals by state"), language),
+        states,
+        quantity,
+        heading=in_language(_("State"), language),
     )
     over_time = over_steps(
         "arrivals",

@@ -8,10 +8,11 @@ that a save through the form takes nothing away.
 from __future__ import annotations
 
 import json
+import typing
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,11 +23,21 @@ from kiban.plan.model.shape import ModelShape
 from kiban.portal.format import parse_number
 from kiban.portal.web.forms import OWN, PostedForm
 
+
 # Which leaf of a path is a number, and which a yes or no; all others are texts.
-_SHAPE_KINDS = {name: str(each.annotation) for name, each in ModelShape.model_fields.items()}
-SHAPE_FLAGS: Final = tuple(name for name, kind in _SHAPE_KINDS.items() if "bool" in kind)
-SHAPE_WORDS: Final = tuple(name for name, kind in _SHAPE_KINDS.items() if "Literal" in kind or "str" in kind)
-SHAPE_NUMBERS: Final = tuple(name for name in _SHAPE_KINDS if name not in SHAPE_FLAGS and name not in SHAPE_WORDS)
+def _types_of(annotation: Any) -> set[type]:
+    """The plain types that a field may hold."""
+    inner = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        return {type(each) for each in inner}
+    if typing.get_origin(annotation) is Annotated:
+        inner = inner[:1]
+    return {annotation} if isinstance(annotation, type) else {each for part in inner for each in _types_of(part)}
+
+
+_SHAPE = {name: _types_of(each.annotation) for name, each in ModelShape.model_fields.items()}
+SHAPE_FLAGS: Final = tuple(name for name, types in _SHAPE.items() if bool in types)
+SHAPE_NUMBERS: Final = tuple(name for name, types in _SHAPE.items() if int in types)
 _NUMBERS = {"tokens", "seq_len_tokens", "rank", "target", "gpus", "months", "gpu_hours", *SHAPE_NUMBERS}
 _FLAGS = {"is_foreign", "is_on_internet", "may_edit", *SHAPE_FLAGS}
 _OPENNESS_FLAGS = {"weights", "code", "data", "report"}
@@ -38,7 +49,7 @@ SPEC: Final[Mapping[str, Any]] = {
         "tokens": None,
         "seq_len_tokens": None,
         "precision": None,
-        "model": {"shape": dict.fromkeys(_SHAPE_KINDS), "config": ...},
+        "model": {"shape": dict.fromkeys(_SHAPE), "config": ...},
         "adaptation": {"method": None, "rank": None},
     },
     "base_model": dict.fromkeys(("name", "developer", "licence", "is_foreign")),
@@ -49,9 +60,7 @@ SPEC: Final[Mapping[str, Any]] = {
         {**dict.fromkeys(("key", "title", "due_month")), "kpis": [dict.fromkeys(("name", "unit", "target"))]}
     ],
     "team": [dict.fromkeys(("name", "email", "organisation_name", "role", "orcid", "may_edit"))],
-    "tiers": [
-        {**dict.fromkeys(("key", "gpus", "months", "gpu_hours", "text")), "pool_ids": ..., "start_months": ...}
-    ],
+    "tiers": [{**dict.fromkeys(("key", "gpus", "months", "gpu_hours", "text")), "pool_ids": ..., "start_months": ...}],
 }
 # Keys of sizes and milestones are for programs; people name them by their place.
 _KEYS = {"milestones": ("interim", "final"), "tiers": ("minimum", "preferred")}
@@ -154,7 +163,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class ReadBody:
-    """A body out of a form. `rows`: which of the form's rows each entry of a list came from; empty ones are no entry."""
+    """A body out of a form. `rows`: which of the form's rows each entry of a list came from; empty rows are none."""
 
     body: dict[str, Any]
     rows: Mapping[str, Sequence[int]] = field(default_factory=dict)
@@ -177,7 +186,7 @@ def body_of(form: PostedForm, questions: Sequence[Question] = ()) -> ReadBody:
         read = _read(value, name, SPEC.get(name), questions)
         if isinstance(read, list) and isinstance(SPEC.get(name), list):
             numbers = _numbers_of(form, name)
-            kept = [place for place, each in enumerate(read) if each not in ({}, "", None)]
+            kept = [place for place, each in enumerate(read) if _says(each)]
             rows[name] = [numbers[place] if place < len(numbers) else place for place in kept]
             read = [_without_empty_rows(read[place]) for place in kept]
             if name in _KEYS:
@@ -248,6 +257,14 @@ def _answer(value: Any, kind: str) -> Any:
     if kind == "yes_no":
         return value == "true" if value in ("true", "false") else value
     return _number(unicodedata.normalize("NFKC", value), "") if kind == "number" else value
+
+
+def _says(entry: Any) -> bool:
+    """Whether anything was typed into a row: boxes, choices and hidden keys hold something from the start."""
+    if not isinstance(entry, dict):
+        return entry not in ("", None)
+    typed = (value for name, value in entry.items() if name not in ("key", "personal_data"))
+    return any(value not in ("", None, [], {}) and not isinstance(value, bool) for value in typed)
 
 
 def _without_empty_rows(entry: Any) -> Any:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from kiban.office import months
 from kiban.office.calls.schemas import CallOut, Question
+from kiban.plan.model.shape import ModelShape
 from kiban.portal.i18n import Text, _
 from kiban.portal.pages.proposals.places import name_of
-from kiban.plan.model.shape import ModelShape
 from kiban.portal.web import page as pages
 from kiban.portal.web.labels import label
 from kiban.portal.web.views import formats
@@ -108,4 +108,3 @@ def choices_for(call: CallOut) -> Choices:
         personal_data=[(each, label(each, "personal_data")) for each in PERSONAL_DATA],
         rights=RIGHTS,
     )
-

@@ -17,9 +17,11 @@ from kiban.portal.pages.proposals.reading import is_writable
 from kiban.portal.web.forms import Form
 from kiban.portal.web.views import View, see_other, view
 
+Removed = Annotated[uuid.UUID | None, Query()]
+
 
 @pages.get("/proposals/{proposal_id}/files")
-def files(work: Reading, proposal_id: uuid.UUID, removed: Annotated[uuid.UUID | None, Query()] = None) -> View | Response:
+def files(work: Reading, proposal_id: uuid.UUID, removed: Removed = None) -> View | Response:
     """What is attached, and room for more.
 
     Args:

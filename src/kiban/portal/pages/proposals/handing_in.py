@@ -78,7 +78,9 @@ def withdrawal(work: Reading, proposal_id: uuid.UUID) -> View | Response:
     """Before a proposal is withdrawn."""
     seen = service.see(work, proposal_id)
     return view(
-        "proposals/withdraw.html", proposal=service.get_proposal(work, proposal_id), call=calls.show_call(work, seen.call)
+        "proposals/withdraw.html",
+        proposal=service.get_proposal(work, proposal_id),
+        call=calls.show_call(work, seen.call),
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from kiban.office.calls.schemas import CallOut, OfferOut
 from kiban.office.proposals.outputs import Gap, PlanAnswer, PoolNeed, Remark, TierNeed
+from kiban.portal.i18n import _, in_language
 from kiban.portal.pages.proposals.body_fields import ReadBody
-from kiban.portal.pages.proposals.places import field_at
+from kiban.portal.pages.proposals.places import field_at, name_of
 from kiban.portal.web import page as pages
 
 
@@ -59,11 +60,7 @@ class Panel:
     gaps: tuple[Placed, ...]
     remarks: tuple[Placed, ...]
     sizes: tuple[Size, ...]
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What the plan lacks."""
-        return tuple(_said(each) for each in self.plan.missing)
+    missing: tuple[Placed, ...]  # to say more
 
     def at(self, name: str) -> list[Placed]:
         """What is remarked of a field or, of an entry of a list, of any of its fields."""
@@ -78,15 +75,25 @@ def panel_of(plan: PlanAnswer, gaps: Sequence[Gap], read: ReadBody, call: CallOu
     )
     return Panel(
         plan,
-        tuple(Placed(field_at(each.path, read), _said(each), "missing") for each in gaps),
+        tuple(Placed(field_at(each.path, read), _named(each, call), "missing") for each in gaps),
         tuple(Placed(field_at(each.path, read), _said(each), each.level) for each in plan.remarks),
         sizes,
+        tuple(Placed(field_at(each.path, read), _said(each), "missing") for each in plan.missing),
     )
 
 
 def of_stored(body: Mapping[str, Any]) -> ReadBody:
     """A stored body, whose rows are in the form as they are in it."""
     return ReadBody(dict(body))
+
+
+def _named(gap: Gap, call: CallOut) -> str:
+    """A gap in words; of those that do not name their field, with its name."""
+    text = _said(gap)
+    if gap.ja.startswith(("記入されていない", "この項目はない", "値が正しくない")):
+        said = _("%(field)s: %(message)s", field=name_of(gap.path, call.questions), message=text)
+        return in_language(said, pages.current().language)
+    return text
 
 
 def _said(each: Gap | Remark) -> str:

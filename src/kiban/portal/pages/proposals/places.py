@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kiban.office.calls.schemas import Question
-from kiban.portal.i18n import Text, _, pgettext
+from kiban.portal.i18n import Text, _, pgettext, using_language
 from kiban.portal.pages.proposals.body_fields import ReadBody
 from kiban.portal.web import page as pages
 
@@ -117,12 +117,17 @@ def _place_of(entries: Any, key: str) -> int | None:
 
 
 def name_of(path: str, questions: Sequence[Question] = ()) -> str:
-    """What people call a path, such as `Team › 2 › Name`."""
-    path, _colon, order = path.partition(":order")
+    """What people call a path, such as `Team › 2 › Name`, in the language of the page."""
+    with using_language(pages.current().language):
+        return _name_of(path, questions)
+
+
+def _name_of(path: str, questions: Sequence[Question]) -> str:
+    path, is_order, _rest = path.partition(":order")
     first, _dot, rest = path.partition(".")
     if not rest:
         name = str(NAMES.get(first, first))
-        return f"{name} › {_('Order')}" if _colon else name
+        return f"{name} › {_('Order')}" if is_order else name
     if first == "answers":
         asked = next((each for each in questions if each.key == rest), None)
         label = (asked.label_ja if pages.current().language == "ja" else asked.label_en) if asked else rest

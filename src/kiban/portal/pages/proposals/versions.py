@@ -72,7 +72,11 @@ def versions(work: Reading, proposal_id: uuid.UUID, query: ListQuery) -> View | 
                     row.number,
                     row.saved_at,
                     people.get(row.saved_by, ""),
-                    _("Handed in") if row.number == submitted else _("While typing") if row.is_autosave else _("By hand"),
+                    _("Handed in")
+                    if row.number == submitted
+                    else _("While typing")
+                    if row.is_autosave
+                    else _("By hand"),
                     older.number if older is not None else None,
                 )
                 for row, older in zip_longest(found.items, found.items[1:])
@@ -116,6 +120,6 @@ def restore(work: Writing, proposal_id: uuid.UUID, form: Form) -> Response:
     """Make an earlier version the current one; the form then offers to undo it."""
     given = form.read(Restored)
     drafts.restore(work, proposal_id, given.number, expected_version=given.expected_version)
-    return see_other("proposals.edit", proposal_id=proposal_id, undo=given.expected_version, notice="proposals.restored")
-
-
+    return see_other(
+        "proposals.edit", proposal_id=proposal_id, undo=given.expected_version, notice="proposals.restored"
+    )

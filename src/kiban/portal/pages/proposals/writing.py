@@ -1,4 +1,4 @@
-"""Writing a proposal: starting a draft, the form with the plan beside it, saving as one types, and two versions at once."""
+"""Writing a proposal: starting a draft, the form with the plan beside it, saving, and two versions at once."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def save(work: Writing, proposal_id: uuid.UUID, form: Form) -> Response:
     body = body_of(form, call.questions).body
     drafts.save(work, proposal_id, body, expected_version=form.read(Base).expected_version)
     goes_on = form.text("_next") == "hand_in"
-    return see_other("proposals.hand_in" if goes_on else "proposals.edit", proposal_id=proposal_id, notice="proposals.saved")
+    return see_other(
+        "proposals.hand_in" if goes_on else "proposals.edit", proposal_id=proposal_id, notice="proposals.saved"
+    )
 
 
 @pages.get("/proposals/{proposal_id}/state")
@@ -136,7 +138,9 @@ def merge(work: Writing, proposal_id: uuid.UUID, form: Form) -> Response:
     }
     merged = drafts.merge(work, proposal_id, body, base_version=versions.expected_version, own_paths=own_paths)
     if merged.current_version != versions.current_version:
-        raise Conflict("it was changed once more meanwhile", where="current_version", hint="look at both versions again")
+        raise Conflict(
+            "it was changed once more meanwhile", where="current_version", hint="look at both versions again"
+        )
     drafts.save(work, proposal_id, merged.body, expected_version=merged.current_version)
     return see_other("proposals.edit", proposal_id=proposal_id, notice="proposals.merged")
 
@@ -209,4 +213,5 @@ def _both(work: Work, proposal: ProposalWhole, call: CallOut, posted: PostedForm
 
 
 def _steers(name: str) -> bool:
-    return name in ("csrf_token", "expected_version", "current_version") or name.startswith(("_clash.", "_choice.", "_next"))
+    """Whether a field says what to do with the others, and is none of the proposal's."""
+    return name in ("csrf_token", "expected_version", "current_version", "_next") or name.startswith("_c")

@@ -21,7 +21,6 @@ const kept = (form) =>
   [...form.elements].filter((field) => field.name && !UNKEPT.test(field.type) && !field.matches("[data-no-draft]"));
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-/** By name, the values in order; of boxes, those that are ticked. */
 function read(form) {
   const values = {};
   for (const field of kept(form)) {
@@ -52,7 +51,7 @@ function store(form) {
   try {
     localStorage.setItem(placeOf(form), JSON.stringify(draft));
   } catch {
-    // The browser's store is full or forbidden.
+    // The store is full or forbidden.
   }
 }
 

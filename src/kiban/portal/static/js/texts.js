@@ -1,4 +1,4 @@
-// What scripts say, in the page's language (templates/components/scripts.html), and where they say it.
+// What scripts say (templates/components/scripts.html), and where.
 
 const texts = document.getElementById("texts")?.dataset ?? {};
 export const language = document.documentElement.lang || "en";
@@ -6,7 +6,7 @@ export const language = document.documentElement.lang || "en";
 /** A text by name, with its {values}. */
 export const say = (name, values = {}) => (texts[name] ?? "").replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 
-/** For screen readers alone, when they have finished what they are saying. */
+/** For screen readers alone. */
 export function announce(text) {
   const region = document.getElementById("announcements");
   if (region) region.textContent = text;

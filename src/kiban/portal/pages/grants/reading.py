@@ -1,0 +1,269 @@
+"""The list of grants, and what one of them has: amounts, burn-down, tranches and alerts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from kiban.office import months
+from kiban.office.calls.service import constraints_of
+from kiban.office.grants import alerts, repository, service
+from kiban.office.grants.books import Books, books_of
+from kiban.office.grants.burndown import burndown
+from kiban.office.grants.expiry import expiring, expiry_dates
+from kiban.office.grants.figures import linear_balance
+from kiban.office.grants.models import Alert, Grant, GrantStatus, Tranche, TrancheStatus
+from kiban.office.grants.repository import Names
+from kiban.office.grants.schemas import BurndownOut
+from kiban.office.ledger.movements import Amounts
+from kiban.office.paging import Page, PageRequest
+from kiban.office.reports import milestones
+from kiban.office.reports.models import ReportStatus
+from kiban.office.reports.schemas import ReportOut
+from kiban.office.work import Work
+from kiban.portal import charts
+from kiban.portal.api.dependencies import Reading
+from kiban.portal.format import Formats, PlainFormats
+from kiban.portal.i18n import _, current_language, pgettext
+from kiban.portal.pages.grants.area import head_of, pages
+from kiban.portal.web import page as current
+from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
+from kiban.portal.web.views import View, formats, url, view
+
+ALERTS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """A grant in the list, with what it has used and what even use would have used by today."""
+
+    grant: Grant
+    names: Names
+    books: Books
+    today: date
+
+    @property
+    def planned(self) -> int:
+        """GPU-seconds."""
+        whole, grant = self.books.whole.gpu_seconds, self.grant
+        return whole - linear_balance(whole, grant.starts_on, grant.ends_on, self.today)
+
+    @property
+    def share(self) -> float | None:
+        whole = self.books.whole.gpu_seconds
+        return self.books.used.gpu_seconds / whole if whole else None
+
+
+@dataclass(frozen=True)
+class MeterColumn(Column[Row]):
+    """GPU time used of all that was given, with a mark where even use would be."""
+
+    def show(self, row: Row, fmt: Formats) -> str:
+        whole = row.books.whole.gpu_seconds
+        if whole <= 0:
+            return ""
+        quantity = charts.gpu_time(str(pgettext("amount", "Used")), fmt.text)
+        bar = charts.meter(row.books.used.gpu_seconds, whole, quantity, expected=row.planned)
+        return Markup("{} {}").format(bar, fmt.percent(row.share or 0.0, 0))
+
+
+GRANTS: Table[Row] = Table(
+    "grants",
+    [
+        Column(
+            "code",
+            pgettext("grant", "Number"),
+            lambda row: row.grant.code,
+            sort="code",
+            href=lambda row: url("grants.show", grant_id=row.grant.id),
+        ),
+        Column(
+            "organisation",
+            _("Organisation"),
+            lambda row: (row.names.organisation_ja, row.names.organisation_en),
+            kind="localised",
+        ),
+        Column("proposal", _("Proposal"), lambda row: row.names.proposal_title or None),
+        Column("status", _("State"), lambda row: row.grant.status, kind="enum", sort="status"),
+        Column("starts_on", _("From"), lambda row: row.grant.starts_on, kind="date", sort="starts_on"),
+        Column("ends_on", _("Until"), lambda row: service.last_day(row.grant), kind="date", sort="ends_on"),
+        Column("pool", _("Pool"), lambda row: row.books.pool.name),
+        Column("whole", pgettext("amount", "Awarded"), lambda row: row.books.whole.gpu_seconds, kind="gpu_time"),
+        MeterColumn("used_share", pgettext("amount", "Used"), lambda row: row.share, kind="percent"),
+        Column("left", pgettext("amount", "Left now"), lambda row: row.books.standing.available.yen, kind="yen"),
+    ],
+    caption=_("Grants"),
+)
+
+
+@pages.get("/grants")
+def index(work: Reading, query: ListQuery, status: Chosen[GrantStatus] = None) -> View | Response:
+    """One's own organisation's; all of them for operators, auditors and observers."""
+    reports: Sequence[ReportOut] = ()
+    listing = GRANTS.list(
+        query,
+        lambda page: _rows(work, service.list_grants(work, page, status=status)),
+        filters=[Filter.one_of("status", _("State"), status, GrantStatus)],
+        sort="-code",
+        empty=Empty(
+            _("No grants yet"),
+            _("A grant begins when a proposal is awarded and the decision is announced."),
+            _("Open calls"),
+            url("calls.index"),
+        ),
+    )
+    if not listing.wants_download:
+        reports = _open_reports(work)
+    grants = {row.grant.id: row.grant.code for row in listing.rows} if not listing.wants_download else {}
+    return view("grants/index.html", listing=listing, reports=reports, codes=grants)
+
+
+def _rows(work: Work, page: Page[Grant]) -> Page[Row]:
+    names = repository.names(work.session, [grant.id for grant in page.items])
+    books = books_of(work, page.items)
+    today = months.day_of(work.now)
+    return Page([Row(grant, names[grant.id], books[grant.id], today) for grant in page.items], page.next_cursor)
+
+
+def _open_reports(work: Work) -> list[ReportOut]:
+    """What somebody has to write, or, for the office, to read."""
+    wanted = ReportStatus.SUBMITTED if work.actor.sees_everything else None
+    page = milestones.list_reports(work, PageRequest(limit=200, sort="due_on"), status=wanted)
+    return [
+        report
+        for report in milestones.show_reports(work, page).items
+        if wanted is not None or report.status in (ReportStatus.DRAFT, ReportStatus.RETURNED)
+    ]
+
+
+@pages.get("/grants/{grant_id:uuid}")
+def show(work: Reading, grant_id: uuid.UUID) -> View | Response:
+    """What a grant has, how it is used, and what is to be done next."""
+    head = head_of(work, grant_id)
+    grant = head.grant
+    books = books_of(work, [grant], by_day=True)[grant.id]
+    burned = burndown(work, grant, books)
+    today = months.day_of(work.now)
+    tranches = service.tranches_of(work, grant)
+    reports = milestones.show_reports(
+        work, milestones.list_reports(work, PageRequest(limit=50, sort="due_on"), grant_id=grant.id)
+    ).items
+    told = alerts.list_alerts(work, PageRequest(limit=ALERTS_SHOWN), grant_id=grant.id).items
+    every_months = constraints_of(head.names.call).expiry_months
+    return view(
+        "grants/show.html",
+        head=head,
+        books=books,
+        burned=burned,
+        chart=_chart(grant, books, burned, tranches, today) if burned.days else None,
+        planned=burned.days[-1] if burned.days else None,
+        today=today,
+        tranches=tranches,
+        last_day=service.last_day(grant),
+        next_tranche=next((each for each in tranches if each.status is TrancheStatus.DUE), None),
+        reports=reports,
+        next_report=next((each for each in reports if each.status is not ReportStatus.ACCEPTED), None),
+        alerts=[told_in_words(alert) for alert in told],
+        expiry=_next_expiry(grant, books, every_months, today),
+    )
+
+
+def _next_expiry(grant: Grant, books: Books, every_months: int | None, today: date) -> tuple[date, Amounts] | None:
+    """The next day on which something would expire if nothing more were used until then."""
+    if grant.status is not GrantStatus.ACTIVE:
+        return None
+    for day in expiry_dates(grant.starts_on, grant.ends_on, every_months):
+        if day > today:
+            lost = expiring(grant, day, books.standing, books.whole)
+            return (day, lost) if lost.yen or lost.gpu_seconds else None
+    return None
+
+
+def _chart(
+    grant: Grant, books: Books, burned: BurndownOut, tranches: Sequence[Tranche], today: date
+) -> charts.Chart:
+    fmt = _fmt()
+    whole = burned.whole.gpu_seconds
+    start, end = grant.starts_on, service.last_day(grant)
+    released = _steps([(day.day, day.released_gpu_seconds) for day in burned.days])
+    shown = charts.Grant(
+        award=whole,
+        start=start,
+        end=end,
+        planned=((start, 0.0), (end, float(whole))),
+        used=tuple((day.day, float(day.used_gpu_seconds)) for day in burned.days),
+        tranches=tuple(released),
+        today=today if start <= today <= end else None,
+        runs_out=burned.exhausted_on if grant.status is GrantStatus.ACTIVE and today <= end else None,
+    )
+    return charts.burn_down(
+        "burn-down",
+        str(_("GPU time left of %(code)s", code=grant.code)),
+        shown,
+        charts.gpu_time(str(_("GPU time")), fmt),
+        fmt,
+        source=str(_("The ledger; %(pool)s", pool=books.pool.name)),
+    )
+
+
+def _steps(released: Sequence[tuple[date, int]]) -> list[tuple[date, float]]:
+    """What was released on each day on which that changed."""
+    steps, before = [], 0
+    for day, amount in released:
+        if amount > before:  # what expires is no tranche
+            steps.append((day, float(amount - before)))
+        before = amount
+    return steps
+
+
+def told_in_words(alert: Alert) -> dict[str, Any]:
+    """An alert as the page says it: what is the matter, and what one does about it."""
+    fmt, figures = _fmt(), alert.figures
+    kind = alert.key.split(":")[0]
+    amount = fmt.gpu_time if figures.get("unit", "gpu_s") == "gpu_s" else fmt.yen
+    said: Any = alert.key
+    do: Any = ""
+    match kind:
+        case "spent":
+            said = _(
+                "%(percent)s%% of what was released is used: %(used)s of %(released)s.",
+                percent=figures["percent"],
+                used=amount(figures["used"]),
+                released=amount(figures["released"]),
+            )
+            do = _("If you need the next tranche, hand in the report that releases it, or ask for a supplement.")
+        case "overrun":
+            said = _("%(overrun)s were used beyond what was released.", overrun=amount(figures["overrun"]))
+            do = _("The next tranche covers them first. New jobs do not start until then.")
+        case "idle":
+            said = _(
+                "Nothing has run since %(since)s, and %(left)s are left.",
+                since=fmt.date(date.fromisoformat(figures["since"])),
+                left=fmt.gpu_time(figures["left_gpu_seconds"]),
+            )
+            do = _("Run jobs, or give back what you do not need. If something keeps you from it, tell the office.")
+        case "behind":
+            said = _(
+                "%(used)s are used, where even use would be %(planned)s.",
+                used=fmt.gpu_time(figures["used"]),
+                planned=fmt.gpu_time(figures["planned"]),
+            )
+            do = _("What is not used may expire at the end of a quarter. Ask for an extension if your plan has changed.")
+        case "ahead":
+            said = _(
+                "%(used)s are used, where even use would be %(planned)s.",
+                used=fmt.gpu_time(figures["used"]),
+                planned=fmt.gpu_time(figures["planned"]),
+            )
+            do = _("It will not last to the end. Slow down, or ask for a supplement in time.")
+    return {"said": said, "do": do, "raised_at": alert.raised_at}
+
+
+def _fmt() -> PlainFormats:
+    return formats(current_language(), current.current().preferences.era).text

@@ -1,0 +1,1 @@
+"""The pages over a fresh office, and browsers without scripts that are signed in."""

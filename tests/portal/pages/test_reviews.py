@@ -1,0 +1,235 @@
+"""The review console: nothing a reviewer writes is lost, and nothing that is blind is shown."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from starlette.testclient import TestClient
+from tests.office.conftest import clock, office, rows, sqlite_template
+from tests.office.proposals.conftest import complete_body
+from tests.office.reviews.conftest import WORDS, Season, season
+
+from kiban.office.audit.models import AuditEvent
+from kiban.office.calls.models import Call
+from kiban.office.members import sessions
+from kiban.office.members.models import Person
+from kiban.office.office import Office
+from kiban.office.proposals.models import Proposal, ProposalVersion
+from kiban.office.reviews.desk import DECLARED
+from kiban.office.reviews.models import AssignmentStatus, ConflictOfInterest, Review
+from kiban.office.work import Actor
+from kiban.portal.app import create_app
+
+__all__ = ["clock", "office", "rows", "season", "sqlite_template"]
+SECRET = ("株式会社かくれみの", "Kakuremino Inc", "隠田 忍", "shinobu@kakuremino.example")
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def database_url(sqlite_template, tmp_path) -> str:
+    shutil.copy(sqlite_template, tmp_path / "office.db")
+    return f"sqlite:///{tmp_path / 'office.db'}"
+
+
+class Browser:
+    """Somebody's, signed in."""
+
+    def __init__(self, season: Season, app, actor: Actor) -> None:
+        with season.office.work() as work:
+            person = work.session.get_one(Person, actor.person_id)
+            opened = sessions.open_session(work, person, is_strong=True, replaces=None, user_agent="test")
+        self.csrf = sessions.csrf_token(opened.cookie)
+        self._client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+        self._client.headers["Cookie"] = f"{sessions.cookie_name(season.office.settings)}={opened.cookie}"
+
+    def get(self, path: str):
+        return self._client.get(f"/ja{path}")
+
+    def post(self, path: str, **fields: object):
+        return self._client.post(f"/ja{path}", data={"csrf_token": self.csrf} | fields)
+
+
+@pytest.fixture
+def app(office: Office) -> Iterator[object]:
+    made = create_app(office)
+    with TestClient(made):
+        yield made
+
+
+@pytest.fixture
+def asked(season: Season) -> tuple[Proposal, Actor, uuid.UUID]:
+    """A blind proposal full of names, assigned to a reviewer."""
+    organisation = season.rows.organisation(name_ja=SECRET[0], name_en=SECRET[1])
+    proposal, reviewer = season.propose(organisation=organisation), season.reviewer()
+    body = complete_body(uuid.uuid4())
+    body["title"] = f"{SECRET[0]}のモデル {SCRIPT}"
+    body["summary"] = f"{SECRET[2]} と Kakuremino Inc. {SCRIPT}"
+    body["team"] = [{"name": SECRET[2], "email": SECRET[3], "organisation_name": SECRET[1], "role": "lead"}]
+    with season.office.work() as work:
+        work.session.get_one(Call, season.call.id).is_blind = True
+        row = work.session.query(ProposalVersion).filter_by(proposal_id=proposal.id).one_or_none()
+        if row is None:
+            work.session.add(
+                ProposalVersion(
+                    id=work.new_id(), proposal_id=proposal.id, number=1, body=body, digest="0" * 64, plan={},
+                    is_autosave=False, saved_by=proposal.created_by, saved_at=work.now,
+                )
+            )  # fmt: skip
+        else:
+            row.body = body
+        stored = work.session.get_one(Proposal, proposal.id)
+        stored.submitted_version = stored.version = row.number if row else 1
+        stored.title = body["title"]
+    return proposal, reviewer, season.assign(proposal, reviewer)
+
+
+def fields(**more: object) -> dict[str, object]:
+    given = {"version": 0, "submission": 0, "scores.performance": 4, "scores.openness": 3, "confidence": 4}
+    return given | {"text_to_applicant": WORDS, "text_to_panel": ""} | more
+
+
+def test_a_blind_page_holds_no_name_and_no_markup_of_who_proposes(season: Season, app, asked) -> None:
+    _, reviewer, row = asked
+    browser = Browser(season, app, reviewer)
+    browser.post("/reviews/declaration", asked=str(row))
+    for path in ("", "/sheet", "/hand-in", "/compare", "/recuse", "/changes"):
+        shown = browser.get(f"/reviews/{row}{path}")
+        assert shown.status_code == 200, path
+        found = [name for name in (*SECRET, SCRIPT) if name in html.unescape(shown.text) and name in shown.text]
+        assert not found, f"{path}: {found}"
+    assert "■■■" in browser.get(f"/reviews/{row}").text
+    for path in ("/reviews", "/reviews?format=csv", "/reviews/declaration"):
+        assert not [name for name in SECRET if name in browser.get(path).text], path
+
+
+def test_nobody_reads_before_the_declaration_and_one_click_declares_for_all(season: Season, app, asked) -> None:
+    _, reviewer, row = asked
+    second = season.assign(season.propose(), reviewer)
+    browser = Browser(season, app, reviewer)
+    away = browser.get(f"/reviews/{row}")
+    assert (away.status_code, "/reviews/declaration" in away.headers["location"]) == (303, True)
+    refused = browser.post("/reviews/declaration", **{"asked": [str(row)], "conflicting[]": str(row)})
+    assert refused.status_code == 422
+    assert not season.all(ConflictOfInterest)
+    done = browser.post(
+        "/reviews/declaration",
+        **{"asked": [str(row), str(second)], "conflicting[]": str(second), f"reasons.{second}": "前職の同僚"},
+    )
+    assert done.status_code == 303
+    assert [each.reason for each in season.all(ConflictOfInterest)] == ["前職の同僚"]
+    assert [each.subject_id for each in season.all(AuditEvent) if each.action == DECLARED] == [str(row)]
+    assert browser.get(f"/reviews/{row}").status_code == 200
+    # A deep link to what a conflict has closed says so, and shows nothing.
+    assert browser.get(f"/reviews/{second}").status_code == 404
+    assert browser.post(f"/reviews/{second}", **fields()).status_code == 404
+
+
+def test_two_windows_never_overwrite_one_another_unasked(season: Season, app, asked) -> None:
+    _, reviewer, row = asked
+    browser = Browser(season, app, reviewer)
+    browser.post("/reviews/declaration", asked=str(row))
+    assert browser.post(f"/reviews/{row}", **fields()).status_code == 303
+    late = browser.post(f"/reviews/{row}", **fields(**{"scores.performance": 2, "text_to_panel": "消えない文"}))
+    assert late.status_code == 409
+    assert "消えない文" in late.text
+    (stored,) = season.all(Review)
+    assert (stored.scores["performance"], stored.version) == (4, 1)
+    (over,) = re.findall(r'name="over" value="(\d+)"', late.text)
+    again = browser.post(f"/reviews/{row}", **fields(over=over, **{"scores.performance": 2}))
+    assert again.status_code == 303
+    assert season.all(Review)[0].scores["performance"] == 2
+
+
+def test_a_save_as_one_goes_brings_back_the_version_for_the_next(season: Season, app, asked) -> None:
+    _, reviewer, row = asked
+    browser = Browser(season, app, reviewer)
+    browser.post("/reviews/declaration", asked=str(row))
+    for version in range(3):
+        part = browser.post(f"/reviews/{row}", **fields(version=version, part=1))
+        assert part.status_code == 200
+        assert f'name="version" value="{version + 1}"' in part.text
+        assert f'data-saved="review-{row}"' in part.text
+        assert "<html" not in part.text
+
+
+def test_a_session_that_ends_in_the_middle_of_a_comment_loses_nothing(season: Season, app, asked) -> None:
+    _, _reviewer, row = asked
+    anonymous = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    shown = anonymous.post(f"/ja/reviews/{row}", data=fields(text_to_applicant="長い" * 4000))
+    assert shown.status_code == 401
+    assert "長い" * 4000 in shown.text
+
+
+def test_from_the_first_to_the_last_review(season: Season, app) -> None:
+    reviewer = season.reviewer()
+    mine = [season.assign(season.propose(), reviewer) for _ in range(3)]
+    browser = Browser(season, app, reviewer)
+    browser.post("/reviews/declaration", asked=[str(each) for each in mine])
+    for left in (2, 1, 0):
+        row = next(each for each in mine if season.assignment(each).status is AssignmentStatus.ASSIGNED)
+        saved = browser.post(f"/reviews/{row}", **fields(then="hand-in"))
+        assert saved.headers["location"].endswith("/hand-in")
+        # What is missing is said before it is sent; sent all the same, it is refused and kept.
+        done = browser.post(f"/reviews/{row}/hand-in", version=1)
+        assert done.status_code == 303
+        following = re.search(r"/reviews/([0-9a-f-]{36})", done.headers["location"])
+        assert (following is not None) is (left > 0)
+        if following:
+            assert uuid.UUID(following[1]) in mine
+            assert season.assignment(uuid.UUID(following[1])).status is AssignmentStatus.ASSIGNED
+
+
+def test_an_unfinished_review_says_what_is_missing(season: Season, app, asked) -> None:
+    _, reviewer, row = asked
+    browser = Browser(season, app, reviewer)
+    browser.post("/reviews/declaration", asked=str(row))
+    browser.post(f"/reviews/{row}", version=0, submission=0, **{"scores.performance": 5})
+    shown = browser.get(f"/reviews/{row}/hand-in").text
+    for name in ("scores.openness", "confidence", "text_to_applicant"):
+        assert f"#field-{name}" in shown
+    assert 'name="version"' not in shown
+    assert browser.post(f"/reviews/{row}/hand-in", version=1).status_code == 422
+    assert browser.post(f"/reviews/{row}", version=1, submission=0, **{"scores.performance": 9}).status_code == 422
+
+
+def test_each_seat_sees_its_own_desk(season: Season, app, asked) -> None:
+    _proposal, reviewer, row = asked
+    season.review(row, reviewer)
+    desk = f"/reviews/calls/{season.call.id}"
+    seen = {
+        "scores": (season.operator, season.auditor, season.panel),
+        "severity": (season.operator, season.auditor, season.panel),
+        "peer-groups": (season.operator, season.auditor, season.panel),
+        "progress": (season.operator, season.auditor),
+        "assignments": (season.operator, season.auditor),
+        "conflicts": (season.operator, season.auditor),
+        "assignment": (season.operator,),
+    }
+    for actor in (season.operator, season.auditor, season.panel, reviewer):
+        browser = Browser(season, app, actor)
+        for page, actors in seen.items():
+            assert browser.get(f"{desk}/{page}").status_code == (200 if actor in actors else 403), page
+
+
+def test_by_hand_a_conflict_is_refused_and_a_reason_asked(season: Season, app, asked) -> None:
+    proposal, reviewer, _ = asked
+    other, near = season.reviewer(), season.reviewer()
+    season.conflict(near, proposal_id=proposal.id)
+    browser = Browser(season, app, season.operator)
+    path = f"/reviews/calls/{season.call.id}/assignment/by-hand"
+    for person, reason, status in (
+        (near, "理由", 409),
+        (other, "", 422),
+        (reviewer, "理由", 409),
+        (other, "理由", 303),
+    ):
+        given = {"hand.proposal_id": str(proposal.id), "hand.reviewer_id": str(person.person_id), "hand.reason": reason}
+        assert browser.post(path, **given).status_code == status
+    assert [each.details["reason"] for each in season.all(AuditEvent) if each.action == "reviews.assigned_by_hand"] == [
+        "理由"
+    ]
