@@ -25,7 +25,7 @@ class Listed:
 
 OWN_REVIEW = (
     "SELECT a.id FROM assignments a JOIN people p ON p.id = a.reviewer_id "
-    "WHERE p.email = 'aoyama@review.example.jp' AND a.status = 'done' ORDER BY a.id DESC"
+    "WHERE p.email = 'aoyama@review.example.jp' AND a.status = 'done' ORDER BY a.id DESC LIMIT 1"
 )
 REVIEWED_CALL = "SELECT id FROM calls WHERE status = 'reviewing'"
 

@@ -5,13 +5,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from kiban.office.awards.models import Award, Decision, DecisionStatus, Pin, Selection
-from kiban.office.members.models import Organisation
+from kiban.office.calls.models import Call
+from kiban.office.members.models import Organisation, OrganisationKind
 from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion
 from kiban.office.reviews.policy import calls_at_stake, conflict_exists
+from kiban.office.supply.models import Pool
 from kiban.office.work import Actor, Role
 
 COMPETING = (ProposalStatus.SUBMITTED, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
@@ -35,6 +37,26 @@ class Entrant:
     organisation: Organisation
 
 
+@dataclass(frozen=True)
+class NamedEntrant:
+    """A submitted proposal with its organisation and the pin that holds, as people speak of it."""
+
+    proposal: Proposal
+    organisation: Organisation
+    pin: Pin | None
+
+
+@dataclass(frozen=True)
+class AnnouncedAward:
+    """An award as the public reads it."""
+
+    award: Award
+    call: Call
+    proposal: Proposal
+    organisation: Organisation
+    pool: Pool
+
+
 def entrants(session: Session, call_id: uuid.UUID) -> list[Entrant]:
     statement = (
         sa.select(Proposal, ProposalVersion.body, Organisation)
@@ -47,6 +69,19 @@ def entrants(session: Session, call_id: uuid.UUID) -> list[Entrant]:
         .order_by(Proposal.id)
     )
     return [Entrant(*row) for row in session.execute(statement)]
+
+
+def named_entrants(session: Session, call_id: uuid.UUID) -> list[NamedEntrant]:
+    """Without what the proposals say."""
+    pin = sa.and_(Pin.proposal_id == Proposal.id, Pin.call_id == call_id, Pin.removed_at.is_(None))
+    statement = (
+        sa.select(Proposal, Organisation, Pin)
+        .join(Organisation, Organisation.id == Proposal.organisation_id)
+        .outerjoin(Pin, pin)
+        .where(Proposal.call_id == call_id, Proposal.status.in_(COMPETING))
+        .order_by(Proposal.receipt)
+    )
+    return [NamedEntrant(*row) for row in session.execute(statement)]
 
 
 def ruled_out(session: Session, call_id: uuid.UUID) -> list[Proposal]:
@@ -92,6 +127,30 @@ def study(session: Session, call_id: uuid.UUID, study_id: uuid.UUID, *, lock: bo
     return session.scalars(statement).one_or_none()
 
 
+def newest_study(session: Session, call_id: uuid.UUID) -> Selection | None:
+    statement = sa.select(Selection).where(Selection.call_id == call_id).order_by(Selection.number.desc()).limit(1)
+    return session.scalars(statement).one_or_none()
+
+
+def study_lines(session: Session, call_id: uuid.UUID, most: int) -> list[Selection]:
+    """The newest studies, without the large parts that a list does not show."""
+    parts = (Selection.problem, Selection.stability, Selection.explanations, Selection.certificates)
+    statement = sa.select(Selection).where(Selection.call_id == call_id).options(*(defer(part) for part in parts))
+    return list(session.scalars(statement.order_by(Selection.number.desc()).limit(most)))
+
+
+def decisions_of(session: Session, call_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Decision]:
+    """By call."""
+    found = session.scalars(sa.select(Decision).where(Decision.call_id.in_(call_ids)))
+    return {decision.call_id: decision for decision in found}
+
+
+def study_counts(session: Session, call_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """How many studies each call has."""
+    statement = sa.select(Selection.call_id, sa.func.count()).where(Selection.call_id.in_(call_ids))
+    return {call_id: count for call_id, count in session.execute(statement.group_by(Selection.call_id))}
+
+
 def studies(session: Session, call_id: uuid.UUID, page: PageRequest) -> Page[Selection]:
     statement = sa.select(Selection).where(Selection.call_id == call_id)
     return read_page(session, statement, Selection.id, page, newest_first=True)
@@ -135,6 +194,32 @@ def visible_awards(session: Session, actor: Actor, page: PageRequest, call_id: u
     if call_id is not None:
         statement = statement.where(Award.call_id == call_id)
     return read_page(session, statement, Award.id, page, sorts=AWARD_SORTS)
+
+
+def announced_awards(
+    session: Session,
+    *,
+    call_id: uuid.UUID | None = None,
+    theme: str | None = None,
+    kind: OrganisationKind | None = None,
+    pool_id: uuid.UUID | None = None,
+) -> list[AnnouncedAward]:
+    """Awards of announced decisions, the newest call first."""
+    statement = (
+        sa.select(Award, Call, Proposal, Organisation, Pool)
+        .join(Decision, Decision.id == Award.decision_id)
+        .join(Call, Call.id == Award.call_id)
+        .join(Proposal, Proposal.id == Award.proposal_id)
+        .join(Organisation, Organisation.id == Award.organisation_id)
+        .join(Pool, Pool.id == Award.pool_id)
+        .where(Decision.status == DecisionStatus.ANNOUNCED)
+        .order_by(Decision.announced_at.desc(), Proposal.receipt)
+    )
+    given = ((Award.call_id, call_id), (Proposal.theme, theme), (Organisation.kind, kind), (Award.pool_id, pool_id))
+    for column, wanted in given:
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    return [AnnouncedAward(*row) for row in session.execute(statement)]
 
 
 def proposals(session: Session, ids: Collection[uuid.UUID]) -> Sequence[Proposal]:

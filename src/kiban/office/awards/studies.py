@@ -146,7 +146,7 @@ def get_study(work: Work, call_id: uuid.UUID, study_id: uuid.UUID) -> Selection:
         NotFound: no such study.
         Forbidden: a stake or a conflict of interest in the call, or no such role.
     """
-    _require_reader(work, call_id)
+    require_reader(work, call_id)
     study = repository.study(work.session, call_id, study_id)
     if study is None:
         raise NotFound(NO_STUDY, where="study_id")
@@ -155,11 +155,17 @@ def get_study(work: Work, call_id: uuid.UUID, study_id: uuid.UUID) -> Selection:
 
 def list_studies(work: Work, call_id: uuid.UUID, page: PageRequest) -> Page[Selection]:
     """Newest first. Raises: as `get_study`."""
-    _require_reader(work, call_id)
+    require_reader(work, call_id)
     return repository.studies(work.session, call_id, page)
 
 
-def _require_reader(work: Work, call_id: uuid.UUID) -> None:
+def require_reader(work: Work, call_id: uuid.UUID) -> None:
+    """Go on only for those who decide on the call and for auditors, without a stake or a conflict of interest in it.
+
+    Raises:
+        NotFound: no such call.
+        Forbidden: otherwise.
+    """
     if work.actor.has(Role.AUDITOR):
         get_call(work, call_id)
         require_impartial(work, call_id, Role.AUDITOR)
@@ -212,7 +218,7 @@ def solution_of(study: Selection, bloc: str, objective: str) -> Solution:
 
 def list_pins(work: Work, call_id: uuid.UUID) -> list[Pin]:
     """Pins that hold and those taken away. Raises: as `get_study`."""
-    _require_reader(work, call_id)
+    require_reader(work, call_id)
     return repository.pins(work.session, call_id, removed=True)
 
 

@@ -82,6 +82,18 @@ def notices(
     return read_page(session, statement, Notice.id, page, newest_first=True, sorts=SORTS)
 
 
+def mails_to(session: Session, email: str, page: PageRequest) -> Page[Notice]:
+    return read_page(session, _mails(email), Notice.id, page, newest_first=True, sorts=SORTS)
+
+
+def mail_to(session: Session, email: str, notice_id: uuid.UUID) -> Notice | None:
+    return session.scalars(_mails(email).where(Notice.id == notice_id)).one_or_none()
+
+
+def _mails(email: str) -> sa.Select[Notice]:
+    return sa.select(Notice).where(Notice.channel == Channel.MAIL, Notice.recipient == email)
+
+
 def notice(session: Session, notice_id: uuid.UUID) -> Notice | None:
     """Locked until the work ends."""
     statement = sa.select(Notice).where(Notice.id == notice_id).with_for_update()

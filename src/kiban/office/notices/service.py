@@ -93,6 +93,47 @@ def _add(
     return row
 
 
+TEST_EVENT = "notices.test"
+
+
+def send_test(work: Work) -> None:
+    """A mail to the operator who asks, to see whether mail goes out.
+
+    Raises:
+        Forbidden: only operators.
+    """
+    work.require(Role.OPERATOR)
+    found = repository.email_of(work.session, work.person_id)
+    assert found is not None
+    email, language = found
+    link = f"{work.settings.public_url.rstrip('/')}/notices/outbox"
+    notify(
+        work,
+        cause=f"test:{work.new_id()}",
+        event=TEST_EVENT,
+        emails=[email],
+        ja=Message("テストメール", f"このメールが届いていれば、メールの設定は正しく動いています。\n{link}"),
+        en=Message("Test mail", f"If this mail has reached you, mail is set up well.\n{link}"),
+        payload={},
+        language=language,
+    )
+
+
+def own(work: Work, page: PageRequest) -> Page[Notice]:
+    """The mails that were written to oneself, the newest first."""
+    found = repository.email_of(work.session, work.person_id)
+    return repository.mails_to(work.session, found[0] if found else "", page)
+
+
+def own_one(work: Work, notice_id: uuid.UUID) -> Notice:
+    """Raises: NotFound: none, or another's."""
+    found = repository.email_of(work.session, work.person_id)
+    row = repository.mail_to(work.session, found[0] if found else "", notice_id)
+    if row is None:
+        raise NotFound("there is no such notice", where="notice_id")
+    return row
+
+
 def list_notices(
     work: Work,
     page: PageRequest,

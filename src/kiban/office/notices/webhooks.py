@@ -15,13 +15,12 @@ from kiban.office.guards.webhook_signature import SECRET_BYTES, new_secret
 from kiban.office.notices import repository
 from kiban.office.notices.models import Notice, Webhook
 from kiban.office.notices.schemas import WebhookIn
-from kiban.office.notices.service import to_webhook
+from kiban.office.notices.service import TEST_EVENT, to_webhook
 from kiban.office.paging import Page, PageRequest
 from kiban.office.settings import Settings
 from kiban.office.work import Role, Work
 
 MOST_PER_OWNER = 20
-TEST_EVENT = "notices.test"
 # Within one network any port will do; across the internet the guard's own few.
 PRIVATE_PORTS = range(1, 65_536)
 

@@ -186,14 +186,32 @@ def open_data(work: Work) -> dict[str, bytes]:
         Forbidden: neither operator, auditor nor observer.
     """
     work.require(Role.OPERATOR, Role.AUDITOR, Role.OBSERVER)
+    return public_files(work)
+
+
+def public_files(work: Work) -> dict[str, bytes]:
+    """As `open_data`, for everybody: there is nothing in it that is not public."""
     files: dict[str, bytes] = {}
     for table in TABLES:
-        rows = [{name: _plain(row[name]) for name in table.columns} for row in table.rows(work.session)]
-        files[f"{table.name}.csv"] = b"".join(write_csv(rows, {name: name for name in table.columns}))
-        files[f"{table.name}.parquet"] = _parquet(table, rows)
+        files |= _table_files(work.session, table)
     described = _croissant(work, files)
     files["croissant.json"] = (json.dumps(described, ensure_ascii=False, indent=2) + "\n").encode()
     return dict(sorted(files.items()))
+
+
+def public_file(work: Work, name: str) -> bytes | None:
+    """One file of the export, for everybody; None: there is none of this name. Only the description reads all tables."""
+    if name == "croissant.json":
+        return public_files(work)[name]
+    stem = name.rpartition(".")[0]
+    table = next((each for each in TABLES if each.name == stem), None)
+    return None if table is None else _table_files(work.session, table).get(name)
+
+
+def _table_files(session: Session, table: PublicTable) -> dict[str, bytes]:
+    rows = [{name: _plain(row[name]) for name in table.columns} for row in table.rows(session)]
+    csv = b"".join(write_csv(rows, {name: name for name in table.columns}))
+    return {f"{table.name}.csv": csv, f"{table.name}.parquet": _parquet(table, rows)}
 
 
 def write_open_data(work: Work, target: Path) -> dict[str, bytes]:

@@ -20,6 +20,8 @@ from datetime import datetime
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
+from sqlalchemy.orm import Session
+
 from kiban.office import months as calendar
 from kiban.office.calls.models import CallStatus
 from kiban.office.ledger.accounts import AWARDING, GRANTS_OWN, JOULES, YEN
@@ -115,17 +117,37 @@ class PoolUse:
 
 @dataclass(frozen=True)
 class Overview:
-    """What anybody may know of the whole programme."""
+    """What anybody may know of the whole programme; each part is read when it is first asked for."""
 
-    last_posting: int
+    session: Session
     read_until: datetime | None  # up to when jobs are known
-    calls: tuple[PublicCall, ...]
-    grants: tuple[PublicGrant, ...]
-    pools: Mapping[uuid.UUID, tuple[Pool, tuple[Lot, ...]]]
-    releases: Newest
-    events: Newest
     sums: _LedgerSums
     jobs: tuple[JobSum, ...]
+
+    @property
+    def last_posting(self) -> int:
+        """The number of the last posting that counts."""
+        return self.sums.last
+
+    @cached_property
+    def calls(self) -> tuple[PublicCall, ...]:
+        return tuple(repository.calls(self.session))
+
+    @cached_property
+    def grants(self) -> tuple[PublicGrant, ...]:
+        return tuple(repository.grants(self.session))
+
+    @cached_property
+    def pools(self) -> Mapping[uuid.UUID, tuple[Pool, tuple[Lot, ...]]]:
+        return repository.pools(self.session)
+
+    @cached_property
+    def releases(self) -> Newest:
+        return repository.releases(self.session, SHOWN)
+
+    @cached_property
+    def events(self) -> Newest:
+        return repository.events(self.session, SHOWN)
 
     def amount(self, name: str, unit: str = YEN) -> int:
         """One of `MONEY`, in yen or GPU-seconds of a pool."""
@@ -167,9 +189,7 @@ class Overview:
             measured_kwh=joules["measured"] / JOULES_PER_KWH,
             estimated_kwh=joules["estimated"] / JOULES_PER_KWH,
             unknown_gpu_seconds=sum(job.unknown_gpu_seconds for job in of_grants),
-            emissions=tuple(
-                _emission(pool, by_pool[pool.id] / JOULES_PER_KWH) for pool, _lots in self.pools.values()
-            ),
+            emissions=tuple(_emission(pool, by_pool[pool.id] / JOULES_PER_KWH) for pool, _lots in self.pools.values()),
         )
 
     def use(self, months: int) -> list[PoolUse]:
@@ -202,21 +222,9 @@ class Overview:
 
 
 def overview(work: Work) -> Overview:
-    """The whole programme as anybody may know it, in at most seven queries."""
-    session = work.session
-    kept = _KEPT.setdefault(session.get_bind(), _Kept())
-    sums, jobs, heads = kept.read(work)
-    return Overview(
-        last_posting=sums.last,
-        read_until=heads.read_until,
-        calls=tuple(repository.calls(session)),
-        grants=tuple(repository.grants(session)),
-        pools=repository.pools(session),
-        releases=repository.releases(session, SHOWN),
-        events=repository.events(session, SHOWN),
-        sums=sums,
-        jobs=jobs,
-    )
+    """The whole programme as anybody may know it: all of it in at most seven queries."""
+    sums, jobs, heads = _KEPT.setdefault(work.session.get_bind(), _Kept()).read(work.session)
+    return Overview(work.session, heads.read_until, sums, jobs)
 
 
 def _holding(kind: str, amount: int) -> Holding:
@@ -295,18 +303,18 @@ class _Kept:
         self._sums = _LedgerSums(0, "", {})
         self._jobs: tuple[tuple[object, ...], tuple[JobSum, ...]] = ((), ())
 
-    def read(self, work: Work) -> tuple[_LedgerSums, tuple[JobSum, ...], Heads]:
+    def read(self, session: Session) -> tuple[_LedgerSums, tuple[JobSum, ...], Heads]:
         with self._lock:  # of many who want the same, one reads
             sums = self._sums
-            heads = repository.heads(work.session, sums.last)
-            if sums.last and heads.known_hash != sums.last_hash:  # another ledger: restored, or what was rolled back
+            heads, newer = repository.heads_and_movements(session, sums.last)
+            if sums.last and heads.known_hash != sums.last_hash:  # another ledger: restored, or never committed
                 sums = _LedgerSums(0, "", {})
+                heads, newer = repository.heads_and_movements(session, 0)
             if heads.posting > sums.last:
-                newer = repository.movements(work.session, sums.last, heads.posting)
                 sums = self._sums = sums.after(heads.posting, heads.hash, newer)
             known_for, jobs = self._jobs
             if known_for != heads.of_jobs:
-                jobs = tuple(repository.job_sums(work.session))
+                jobs = tuple(repository.job_sums(session))
                 self._jobs = heads.of_jobs, jobs
             return sums, jobs, heads
 

@@ -58,21 +58,15 @@ class Heads:
         return self.last_job, self.read_until, self.posting, self.hash
 
 
-def heads(session: Session, known_posting: int) -> Heads:
-    row = session.execute(
-        sa.select(
-            sa.select(LedgerHead.number).limit(1).scalar_subquery(),
-            sa.select(LedgerHead.hash).limit(1).scalar_subquery(),
-            sa.select(Posting.hash).where(Posting.number == known_posting).scalar_subquery(),
-            sa.select(UsageRecord.id).order_by(UsageRecord.id.desc()).limit(1).scalar_subquery(),
-            sa.select(sa.func.max(UsageCursor.read_until)).scalar_subquery(),
-        )
-    ).one()
-    return Heads(row[0] or 0, row[1] or "", row[2] or "", row[3], row[4])
-
-
-def movements(session: Session, after: int, upto: int) -> list[Movement]:
-    """Sums over the postings after a number, up to and including another."""
+def heads_and_movements(session: Session, known_posting: int) -> tuple[Heads, list[Movement]]:
+    """Where the records end, and sums over the postings after a number, of one moment."""
+    heads = sa.select(
+        sa.select(LedgerHead.number).limit(1).scalar_subquery().label("number"),
+        sa.select(LedgerHead.hash).limit(1).scalar_subquery().label("hash"),
+        sa.select(Posting.hash).where(Posting.number == known_posting).scalar_subquery().label("known_hash"),
+        sa.select(UsageRecord.id).order_by(UsageRecord.id.desc()).limit(1).scalar_subquery().label("last_job"),
+        sa.select(sa.func.max(UsageCursor.read_until)).scalar_subquery().label("read_until"),
+    ).subquery()
     sums = (
         sa.select(
             Posting.unit,
@@ -81,25 +75,32 @@ def movements(session: Session, after: int, upto: int) -> list[Movement]:
             Posting.credit_account.label("credit"),
             sa.func.sum(Posting.amount).label("amount"),
         )
-        .where(Posting.number > after, Posting.number <= upto)
+        .where(Posting.number > known_posting)
         .group_by(Posting.unit, Posting.cause_kind, Posting.debit_account, Posting.credit_account)
         .subquery()
     )
     debit, credit = aliased(Account), aliased(Account)
     statement = (
         sa.select(
+            heads,
             sums.c.unit,
             sums.c.cause,
             sums.c.amount,
             *(column for side in (debit, credit) for column in (side.kind, side.call_id, side.grant_id)),
         )
-        .join(debit, debit.number == sums.c.debit)
-        .join(credit, credit.number == sums.c.credit)
+        .select_from(heads)
+        .outerjoin(sums, sa.true())
+        .outerjoin(debit, debit.number == sums.c.debit)
+        .outerjoin(credit, credit.number == sums.c.credit)
     )
-    return [
+    rows = session.execute(statement).all()
+    number, head, known_hash, last_job, read_until = rows[0][:5]
+    movements = [
         Movement(unit, cause.value, Side(given[0].value, *given[1:3]), Side(given[3].value, *given[4:]), int(amount))
-        for unit, cause, amount, *given in session.execute(statement)
+        for unit, cause, amount, *given in (row[5:] for row in rows)
+        if unit is not None
     ]
+    return Heads(number or 0, head or "", known_hash or "", last_job, read_until), movements
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,8 @@ def calls(session: Session) -> list[PublicCall]:
         Call.themes,
     ).where(Call.published_at.is_not(None), Call.status != CallStatus.DRAFT)
     return [
-        PublicCall(*row[:-1], themes=tuple(row[-1])) for row in session.execute(statement.order_by(Call.opens_at.desc()))
+        PublicCall(*row[:-1], themes=tuple(row[-1]))
+        for row in session.execute(statement.order_by(Call.opens_at.desc()))
     ]
 
 

@@ -25,12 +25,15 @@ class KeptAnswers:
         self._being_made: dict[Key, asyncio.Future[None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of two alike, the first
         state = scope["state"]
         state["credential"] = self._credential(scope, headers)
+        if scope["method"] != "GET":
+            await self.app(scope, receive, send)
+            return
         key = (state["credential"], scope["path"], scope["query_string"])
         answers = self.recents.answers
         if not answers.knows(key):  # whether anything here needs the database, its route knows

@@ -10,7 +10,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import ceil
 
 from kiban.office.errors import TooMany
@@ -43,3 +44,24 @@ class PerPerson:
             used.append(now)
             if len(self._used) > MOST_PEOPLE:
                 self._used = {each: times for each, times in self._used.items() if now - times[-1] < self._seconds}
+
+
+class OneAtATime:
+    """No second use while a person's first is still running."""
+
+    def __init__(self) -> None:
+        self._running: set[uuid.UUID] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def use(self, person_id: uuid.UUID) -> Iterator[None]:
+        """Raises: TooMany: the person's first one is still running."""
+        with self._lock:
+            if person_id in self._running:
+                raise TooMany("one of these is still running for you", retry_after_seconds=5)
+            self._running.add(person_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(person_id)

@@ -250,7 +250,9 @@ def show(
     return view(
         "figures/show.html",
         listing=listing,
-        shares=SHARES.of(query, shares, is_main=listing is None, filters=() if listing else filters) if shares else None,
+        shares=SHARES.of(query, shares, is_main=listing is None, filters=() if listing else filters)
+        if shares
+        else None,
         filters=filters,
         figure=found,
         name=name_of(key, pools),
@@ -286,9 +288,7 @@ def _shares(work: Work, parts: list[Part], unit: str, calls: list[overview_repos
     return found
 
 
-def _lines(
-    work: Work, reading: Any, key: str, page: Any, unit: str, pools: Mapping[str, str]
-) -> Any:
+def _lines(work: Work, reading: Any, key: str, page: Any, unit: str, pools: Mapping[str, str]) -> Any:
     rows = reading.rows(key, page)
     lines = []
     for row in rows.items:

@@ -148,9 +148,7 @@ def utilisation_chart(found: Overview) -> Chart:
     page = pages_web.current()
     fmt = formats(page.language, page.preferences.era).text
     series = [
-        MonthSeries(
-            each.pool.name, tuple((first_day(month), each.utilisation(month)) for month in each.used)
-        )
+        MonthSeries(each.pool.name, tuple((first_day(month), each.utilisation(month)) for month in each.used))
         for each in found.use(MONTHS)
         if any(each.there.values())
     ]

@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from kiban.office import months as calendar
 from kiban.office.calls.schemas import Month
+from kiban.office.errors import Unauthenticated
+from kiban.office.paging import LARGEST, PageRequest
 from kiban.office.reports.overview import overview
 from kiban.office.supply import balance, demand, procurement, service
 from kiban.office.supply.models import LotStatus, Pool, Provider
@@ -23,8 +25,6 @@ from kiban.office.supply.schemas import (
     ProviderIn,
     Why,
 )
-from kiban.office.errors import Unauthenticated
-from kiban.office.paging import LARGEST, PageRequest
 from kiban.office.work import Role, Work
 from kiban.plan.energy.grid import grid
 from kiban.plan.hardware.accelerators import accelerators
@@ -34,7 +34,7 @@ from kiban.portal.i18n import _, in_language, pgettext
 from kiban.portal.pages.home import utilisation_chart
 from kiban.portal.web import labels, notices
 from kiban.portal.web import page as current
-from kiban.portal.web.forms import Form
+from kiban.portal.web.forms import Form, PostedForm
 from kiban.portal.web.routing import Pages
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
 from kiban.portal.web.views import View, formats, see_other, url, view
@@ -228,6 +228,7 @@ def procurement_calendar(work: Reading, query: ListQuery) -> View | Response:
 @pages.get("/supply/providers")
 def providers(work: Reading, query: ListQuery) -> View | Response:
     """Who provides compute; contacts for the office."""
+
     def read(page: PageRequest) -> Any:
         rows = procurement.list_providers(work, page)
         return type(rows)([procurement.show_provider(work, row) for row in rows.items], rows.next_cursor)
@@ -284,17 +285,18 @@ def _pool_choices(work: Work) -> dict[str, Any]:
     }
 
 
-@pages.get("/supply/pools/new/form")
+@pages.get("/supply/new-pool")
 def new_pool(work: Reading) -> View | Response:
     """The form of a pool."""
     work.require(Role.OPERATOR)
     return view("supply/pool_form.html", pool=None, **_pool_choices(work))
 
 
-@pages.post("/supply/pools/new/form", shows="new_pool")
+@pages.post("/supply/new-pool", shows="new_pool")
 def add_pool(work: Writing, form: Form) -> Response:
     """Add a pool at a price in yen, or as quoted in foreign money."""
-    made = procurement.create_pool(work, form.read(PoolIn))
+    typed = {key: value for key, value in form.tree().items() if key in PoolIn.model_fields and value}
+    made = procurement.create_pool(work, form.read_schema(PoolIn, typed))
     return see_other("supply.pool", pool_id=made.id, notice="supply.pool")
 
 
@@ -308,7 +310,9 @@ def edit_pool(work: Reading, pool_id: uuid.UUID) -> View | Response:
 @pages.post("/supply/pools/{pool_id}/edit", shows="edit_pool")
 def save_pool(work: Writing, pool_id: uuid.UUID, form: Form) -> Response:
     """Site, area, PUE and names on the cluster."""
-    procurement.change_pool(work, pool_id, form.read(PoolChange))
+    procurement.change_pool(
+        work, pool_id, form.read(PoolChange, **_emptied(form, "pue", "slurm_cluster", "slurm_partition"))
+    )
     return see_other("supply.pool", pool_id=pool_id, notice="supply.pool")
 
 
@@ -354,5 +358,10 @@ def edit_lot(work: Reading, pool_id: uuid.UUID, lot_id: uuid.UUID) -> View | Res
 def save_lot(work: Writing, pool_id: uuid.UUID, lot_id: uuid.UUID, form: Form) -> Response:
     """Contracted, delivered, late, smaller, ending on another day."""
     procurement.get_lot(work, pool_id, lot_id)  # of this pool
-    procurement.change_lot(work, lot_id, form.read(LotChange))
+    procurement.change_lot(work, lot_id, form.read(LotChange, **_emptied(form, "contract_yen")))
     return see_other("supply.pool", pool_id=pool_id, notice="supply.lot")
+
+
+def _emptied(form: PostedForm, *names: str) -> dict[str, None]:
+    """What was taken away: a field left empty would otherwise stay as it is."""
+    return {name: None for name in names if not form.text(name)}

@@ -21,6 +21,7 @@ from starlette.datastructures import FormData, UploadFile
 from kiban.kit.errors import KibanError
 from kiban.office.errors import Invalid
 from kiban.office.work import JST
+from kiban.portal.api.body import FORM_BYTES
 from kiban.portal.format import parse_number, parse_yen
 
 M = TypeVar("M", bound=BaseModel)
@@ -30,7 +31,7 @@ OWN = frozenset({CSRF_FIELD, ADD, REMOVE})
 ROWS = "_rows"  # `team._rows`: a hidden field beside repeated rows, which says that there may be none
 ROW = "_row"  # `team.2._row`: a row that was added and has nothing yet
 MOST_FIELDS, MOST_FILES = 5000, 20
-LARGEST_FIELD_BYTES = 2**20
+LARGEST_FIELD_BYTES = FORM_BYTES  # the whole form's limit is the only one
 MOST_ROWS, DEEPEST = 1000, 8
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kiban.office.work import Actor, Role
-from kiban.portal.i18n import Text, _
+from kiban.portal.i18n import Text, _, pgettext
 from kiban.portal.web.page import Page
 
 Sees = Callable[[Actor], bool]
@@ -49,7 +49,7 @@ PUBLIC = (
 )
 OWN = (
     Item("proposals.index", _("Proposals"), _somebody, "/proposals"),
-    Item("reviews.index", _("Reviews"), _with(Role.REVIEWER, Role.PANEL, Role.OPERATOR, Role.AUDITOR), "/reviews"),
+    Item("reviews.index", pgettext("work", "Reviews"), _with(Role.REVIEWER, Role.PANEL, Role.OPERATOR, Role.AUDITOR), "/reviews"),
     Item("studio.index", _("Award studio"), _with(Role.PANEL, Role.OPERATOR, Role.AUDITOR), "/studio"),
     Item("grants.index", _("Grants"), _member, "/grants"),
     Item("demand.index", _("Demand survey"), _member, "/demand"),

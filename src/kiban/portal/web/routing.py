@@ -7,7 +7,6 @@ failed one was rolled back.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
@@ -166,8 +165,7 @@ class PageRoute(WorkRoute):
             and "GET" in (route.methods or ())
         )
         path = f"{page.root_path}/{self.language}{ADDRESSES.path(shown.name, _only(shown, request.path_params))}"
-        # What is kept is kept by credential; this page is nobody else's, so it has one that never comes again.
-        state = request.scope["state"] | {"keep": False, "credential": uuid.uuid4().hex}
+        state = request.scope["state"] | {"keep": False}
         scope = {
             **request.scope,
             "method": "GET",

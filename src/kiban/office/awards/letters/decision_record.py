@@ -48,7 +48,12 @@ class _Record:
 
 
 def decision_record_html(work: Work, call_id: uuid.UUID, *, public: bool = False) -> str:
-    """The record as this person may read it.
+    """The record as one file. Arguments and errors as of `decision_record`."""
+    return to_html(decision_record(work, call_id, public=public))
+
+
+def decision_record(work: Work, call_id: uuid.UUID, *, public: bool = False) -> list[Document]:
+    """The record as this person may read it, in each language.
 
     Args:
         public: the redacted version, also for those who may read the whole one.
@@ -62,7 +67,7 @@ def decision_record_html(work: Work, call_id: uuid.UUID, *, public: bool = False
     acted = {decision.drafted_by, decision.approved_by, *(pin.pinned_by for pin in found.pins)} - {None}
     people = [] if redacted else contacts(work, [each for each in acted if each is not None])
     record = _Record(found, {person.person_id: person.name for person in people}, redacted)
-    return to_html([_document(record, language) for language in LANGUAGES])
+    return [_document(record, language) for language in LANGUAGES]
 
 
 def _document(record: _Record, language: Language) -> Document:

@@ -42,7 +42,12 @@ class _Letter:
 
 
 def letter_html(work: Work, proposal_id: uuid.UUID) -> str:
-    """The letter about a proposal, for its applicants and the office.
+    """The letter as one file. Raises: as `letter`."""
+    return to_html(letter(work, proposal_id))
+
+
+def letter(work: Work, proposal_id: uuid.UUID) -> list[Document]:
+    """The letter about a proposal in each language, for its applicants and the office.
 
     Raises:
         NotFound: no such proposal of one's own.
@@ -65,7 +70,7 @@ def letter_html(work: Work, proposal_id: uuid.UUID) -> str:
     author = Actor(person_id=proposal.created_by, organisation_id=proposal.organisation_id)
     award = found.awards.get(proposal.id)
     grant = None if award is None else grant_of_award(work, award.id)
-    letter = _Letter(
+    told = _Letter(
         decided=found,
         proposal=proposal,
         reviews=feedback(replace(work, actor=author), proposal.id),
@@ -73,7 +78,7 @@ def letter_html(work: Work, proposal_id: uuid.UUID) -> str:
         contact=work.settings.mail_from,
         url=work.settings.public_url,
     )
-    return to_html([_document(letter, language) for language in LANGUAGES])
+    return [_document(told, language) for language in LANGUAGES]
 
 
 def _document(letter: _Letter, language: Language) -> Document:

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from kiban.office.audit import chain, service
 from kiban.office.audit.repository import AuditFilter
 from kiban.office.audit.service import NamedEvent
-from kiban.office.members import service as members
 from kiban.office.members.policy import MODULES
 from kiban.office.work import JST, Role
 from kiban.portal.api.dependencies import Reading, actor_of, office_of
@@ -109,7 +108,7 @@ def index(
         "audit/index.html",
         listing=listing,
         chain=chain.standing(work),
-        actor=None if actor_id is None else members.person(work, actor_id),
+        actor_id=actor_id,
         subject=subject_id,
     )
 

@@ -129,9 +129,7 @@ def _details(form: PostedForm) -> Extension | Supplement | Transfer | Reduction 
         kind = ChangeKind(form.text("details.kind"))
     except ValueError:
         raise Invalid("say what is to be changed", where="details.kind") from None
-    kept = kept_as(
-        form, hours=("details.gpu_seconds",), lists=("details.add_users[]", "details.remove_users[]")
-    )
+    kept = kept_as(form, hours=("details.gpu_seconds",), lists=("details.add_users[]", "details.remove_users[]"))
     return kept.read(SCHEMAS[kind], under="details")
 
 

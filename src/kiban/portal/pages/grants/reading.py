@@ -185,9 +185,7 @@ def _next_expiry(grant: Grant, books: Books, every_months: int | None, today: da
     return None
 
 
-def _chart(
-    grant: Grant, books: Books, burned: BurndownOut, tranches: Sequence[Tranche], today: date
-) -> charts.Chart:
+def _chart(grant: Grant, books: Books, burned: BurndownOut, tranches: Sequence[Tranche], today: date) -> charts.Chart:
     fmt = _fmt()
     whole = burned.whole.gpu_seconds
     start, end = grant.starts_on, service.last_day(grant)
@@ -254,7 +252,9 @@ def told_in_words(alert: Alert) -> dict[str, Any]:
                 used=fmt.gpu_time(figures["used"]),
                 planned=fmt.gpu_time(figures["planned"]),
             )
-            do = _("What is not used may expire at the end of a quarter. Ask for an extension if your plan has changed.")
+            do = _(
+                "What is not used may expire at the end of a quarter. If your plan has changed, ask for an extension."
+            )
         case "ahead":
             said = _(
                 "%(used)s are used, where even use would be %(planned)s.",

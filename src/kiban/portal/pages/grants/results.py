@@ -11,7 +11,6 @@ from kiban.office.reports import outcomes
 from kiban.office.reports.models import Event
 from kiban.office.reports.schemas import EventIn, ReleaseIn, ReleaseOut
 from kiban.office.usage import repository as usage
-from kiban.office.work import Work
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.i18n import _, pgettext
 from kiban.portal.pages.grants.area import head_of, pages
@@ -73,11 +72,8 @@ def model(work: Reading, release_id: uuid.UUID) -> View | Response:
 @pages.get("/grants/{grant_id:uuid}/results/model")
 def recording_model(work: Reading, grant_id: uuid.UUID) -> View | Response:
     """The form for a model: an artifact of the store, or figures as its makers state them."""
-    return view("grants/recording_model.html", **_recording(work, grant_id))
-
-
-def _recording(work: Work, grant_id: uuid.UUID) -> dict[str, object]:
-    return {"head": head_of(work, grant_id), "digests": usage.made_by_jobs(work.session, grant_id)}
+    digests = usage.made_by_jobs(work.session, grant_id)
+    return view("grants/recording_model.html", head=head_of(work, grant_id), digests=digests)
 
 
 @pages.post("/grants/{grant_id:uuid}/results/model", shows="recording_model")

@@ -26,6 +26,8 @@ function tick() {
   return next;
 }
 
+document.addEventListener("htmx:after:swap", () => document.querySelectorAll("[data-until]").forEach(show));
+
 // On the last day it matters that this machine's clock may be wrong.
 if (tick() < 24 * HOUR) {
   const asked = Date.now();

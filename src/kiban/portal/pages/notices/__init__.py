@@ -1,0 +1,6 @@
+"""Notices: what one was told, what the office sends, and webhooks."""
+
+from kiban.portal.pages.notices import outbox, own, webhooks
+from kiban.portal.pages.notices.area import pages
+
+__all__ = ["outbox", "own", "pages", "webhooks"]

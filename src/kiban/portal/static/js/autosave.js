@@ -1,0 +1,41 @@
+// <form data-autosave>: sends itself in the background a while after one stopped typing (its hx-trigger is `autosave`), one
+// save after the other. The version that the next save starts from comes back in a field data-version.
+
+const PAUSE = 1500; // milliseconds without typing
+
+for (const form of document.querySelectorAll("form[data-autosave]")) {
+  let timer = 0;
+  let isSaving = false;
+  let isDirty = false;
+  let waiting = null; // the button that was pressed while a save was under way
+
+  const save = () => {
+    clearTimeout(timer);
+    if (isSaving) isDirty = true;
+    else if (form.querySelector("[data-version]")) {
+      isSaving = true;
+      isDirty = false;
+      window.htmx.trigger(form, "autosave");
+    } // else saved in another window meanwhile: which of the two counts is for the person to say
+  };
+
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(save, PAUSE);
+  });
+  document.addEventListener("htmx:finally:request", ({ target, detail }) => {
+    if ((detail.ctx?.sourceElement ?? target) !== form) return;
+    isSaving = false;
+    const version = form.querySelector("[data-version]");
+    if (version) form.dataset.draftVersion = version.value;
+    if (waiting) form.requestSubmit(waiting);
+    else if (isDirty) save();
+  });
+  form.addEventListener("submit", (event) => {
+    clearTimeout(timer);
+    if (!isSaving) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    waiting = event.submitter;
+  });
+}
