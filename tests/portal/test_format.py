@@ -182,6 +182,7 @@ def test_times_are_those_of_japan() -> None:
     assert JA.datetime(at) == "2027年1月1日 00:30（日本標準時）"
     assert ERA.datetime(at, seconds=True) == "令和9年1月1日 00:30:00（日本標準時）"
     assert EN.datetime(at) == "1 January 2027, 00:30 JST"
+    assert (JA.datetime(at, zone=False), EN.datetime(at, zone=False)) == ("2027年1月1日 00:30", "1 January 2027, 00:30")
     assert (JA.date(at), EN.date(at)) == ("2027年1月1日（金）", "Fri, 1 January 2027")
     with pytest.raises(ValueError, match="time zone"):
         JA.datetime(dt.datetime(2026, 12, 31))

@@ -121,8 +121,11 @@ class PlainFormats:
             return f"{self._year(day)}{day.month}月{day.day}日（{_WEEKDAYS_JA[day.weekday()]}）"
         return f"{_WEEKDAYS_EN[day.weekday()]}, {_day_en(day)}"
 
-    def datetime(self, value: dt.datetime, seconds: bool = False) -> str:
+    def datetime(self, value: dt.datetime, seconds: bool = False, zone: bool = True) -> str:
         """`2026年11月22日 17:00（日本標準時）` or `22 November 2026, 17:00 JST`.
+
+        Args:
+            zone: False where the page says once which time it shows, as in tables.
 
         Raises:
             ValueError: the time has no time zone.
@@ -130,8 +133,8 @@ class PlainFormats:
         at = _in_japan(value)
         time = f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
         if self._is_japanese:
-            return f"{self._year(at.date())}{at.month}月{at.day}日 {time}（日本標準時）"
-        return f"{_day_en(at)}, {time} JST"
+            return f"{self._year(at.date())}{at.month}月{at.day}日 {time}{'（日本標準時）' if zone else ''}"
+        return f"{_day_en(at)}, {time}{' JST' if zone else ''}"
 
     def month(self, value: str | dt.date) -> str:
         """`2026年4月` or `April 2026`, of a date or of `2026-04`.
@@ -205,8 +208,8 @@ class Formats:
     def date(self, value: dt.date | dt.datetime) -> Markup:
         return _time(_day(value).isoformat(), self.text.date(value))
 
-    def datetime(self, value: dt.datetime, seconds: bool = False) -> Markup:
-        return _time(_in_japan(value).isoformat(timespec="seconds"), self.text.datetime(value, seconds))
+    def datetime(self, value: dt.datetime, seconds: bool = False, zone: bool = True) -> Markup:
+        return _time(_in_japan(value).isoformat(timespec="seconds"), self.text.datetime(value, seconds, zone))
 
     def month(self, value: str | dt.date) -> Markup:
         return _time(f"{_month(value):%Y-%m}", self.text.month(value))

@@ -163,7 +163,7 @@ def test_a_whole_season_holds_what_it_promises_and_is_the_same_again(tmp_path: P
     with office.work(SYSTEM, read_only=True) as work:
         utilised = utilisation(work, "2026-07", 4)
         used = sum(each.used_gpu_seconds for each in utilised)
-        assert 0.5 <= used / sum(each.capacity_gpu_seconds for each in utilised) <= 0.85
+        assert 0.4 <= used / sum(each.capacity_gpu_seconds for each in utilised) <= 0.85
 
     assert [asdict(each) for each in kept_accounts(settings_in(tmp_path / "a"))] == first["accounts"]
     operator = next(account for account in first["accounts"] if account["role"] == "operator")

@@ -27,8 +27,8 @@ from kiban.office.notices.models import Notice
 from kiban.office.office import Office
 from kiban.office.proposals.models import Proposal, ProposalVersion, Submission
 from kiban.office.work import SYSTEM, Actor, Role
-from kiban.portal.app import create_app
 from kiban.portal.api.identity import CSRF_HEADER
+from kiban.portal.app import create_app
 
 from .conftest import ClientOf
 from .world import World

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from kiban.kit.errors import BadInput
 from kiban.office.office import Office
 from kiban.office.work import Role
-from kiban.portal.app import create_app
 from kiban.portal.api.middleware import client_address, read_networks
+from kiban.portal.app import create_app
 
 from .conftest import ClientOf
 from .probe import mount

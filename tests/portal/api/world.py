@@ -60,8 +60,8 @@ from kiban.office.supply.models import Lot, Survey
 from kiban.office.supply.schemas import AnswerIn
 from kiban.office.usage.models import Difference, UsageRecord
 from kiban.office.work import Actor, Role, Work
-from kiban.portal.app import create_app
 from kiban.portal.api.identity import CSRF_HEADER
+from kiban.portal.app import create_app
 
 # Everybody by what they are to the proposals of organisation A.
 PEOPLE = {

@@ -50,6 +50,17 @@ def _call(end: str = "") -> PathOf:
     return lambda season: f"/calls/{season.id_of(_DECIDED)}{end}"
 
 
+_OWN_MAIL = "SELECT id FROM notices WHERE channel = 'mail' AND recipient = :email ORDER BY id DESC LIMIT 1"
+
+
+def _row(before: str, query: str, role: str = "") -> PathOf:
+    """A page of something that a query finds; `:email` in it is of somebody of this role."""
+    return lambda season: before + str(season.id_of(query, **({"email": season.accounts[role].email} if role else {})))
+
+
+_POOL = "SELECT id FROM pools ORDER BY created_at DESC LIMIT 1"
+_SURVEY = "SELECT id FROM surveys ORDER BY opens_at LIMIT 1"
+
 PAGES = (
     Listed("home", ""),
     Listed("sign-in", "/sign-in"),
@@ -75,4 +86,39 @@ PAGES = (
     Listed("proposal-outcome", _own_proposal("/outcome"), "applicant"),
     Listed("proposal-versions", _own_proposal("/versions"), "applicant"),
     Listed("proposal-files", _own_proposal("/files"), "applicant"),
+    Listed("forgotten-password", "/forgotten-password"),
+    Listed("forgotten-password-sent", "/forgotten-password/sent"),
+    Listed("reset-password", "/reset-password?token=any"),
+    Listed("account", "/account", "applicant"),
+    Listed("account-password", "/account/password", "applicant"),
+    Listed("account-second-factor", "/account/second-factor", "operator"),
+    Listed("account-sessions", "/account/sessions", "applicant"),
+    Listed("account-tokens", "/account/tokens", "applicant"),
+    Listed("members", "/members", "operator"),
+    Listed("member", _row("/members/people/", "SELECT id FROM people ORDER BY id LIMIT 1"), "operator"),
+    Listed("organisations", "/members/organisations", "operator"),
+    Listed("organisation", _row("/members/organisations/", "SELECT id FROM organisations LIMIT 1"), "operator"),
+    Listed("invitations", "/members/invitations", "operator"),
+    Listed("audit", "/audit", "auditor"),
+    Listed("audit-act", "/audit/5", "auditor"),
+    Listed("audit-verification", "/audit/verification", "auditor"),
+    Listed("notices", "/notices", "applicant"),
+    Listed("notice", _row("/notices/mails/", _OWN_MAIL, "applicant"), "applicant"),
+    Listed("outbox", "/notices/outbox", "operator"),
+    Listed("webhooks", "/notices/webhooks", "applicant"),
+    Listed("office", "/office", "operator"),
+    Listed("home-operator", "", "operator"),
+    Listed("figures", "/figures"),
+    Listed("figure", "/figures/used.yen"),
+    Listed("figure-auditor", "/figures/used.yen", "auditor"),
+    Listed("supply", "/supply"),
+    Listed("supply-pool", lambda season: f"/supply/pools/{season.id_of(_POOL)}", "operator"),
+    Listed("supply-pool-new", "/supply/new-pool", "operator"),
+    Listed("supply-shortfall", "/supply/shortfall", "operator"),
+    Listed("supply-calendar", "/supply/calendar", "operator"),
+    Listed("supply-providers", "/supply/providers", "operator"),
+    Listed("demand", "/demand", "applicant"),
+    Listed("demand-survey", lambda season: f"/demand/{season.id_of(_SURVEY)}", "operator"),
+    Listed("open-data", "/open-data"),
+    Listed("search", "/search?q=%E3%83%A2%E3%83%87%E3%83%AB", "operator"),
 )

@@ -10,21 +10,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests.office.conftest import Rows, TestClock
-from tests.portal.web.conftest import (
-    PASSWORD,
-    BrowserOf,
-    account,
-    app,
-    browser,
-    browser_of,
-    clock,
-    database_url,
-    office,
-    postgresql_server,
-    postgresql_template,
-    rows,
-    sqlite_template,
-)
+from tests.portal.conftest import PASSWORD, BrowserOf
 
 from kiban.office.members import invitations
 from kiban.office.members.models import ApiToken, Person
@@ -33,20 +19,6 @@ from kiban.office.members.sessions import cookie_name
 from kiban.office.notices.models import Notice
 from kiban.office.office import Office
 from kiban.office.work import Role
-
-__all__ = [
-    "account",
-    "app",
-    "browser",
-    "browser_of",
-    "clock",
-    "database_url",
-    "office",
-    "postgresql_server",
-    "postgresql_template",
-    "rows",
-    "sqlite_template",
-]
 
 NEW = "three small frogs cross a river"
 HOSTILE = "<script>alert(1)</script> \u202eمها 𠮷 👩‍🔬"

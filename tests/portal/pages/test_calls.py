@@ -9,10 +9,8 @@ from tests.office.conftest import Rows, TestClock
 from kiban.office.office import Office
 from kiban.office.work import Role
 
-from ..web.conftest import BrowserOf, app, browser, browser_of, clock, database_url, office, rows, sqlite_template
+from ..conftest import BrowserOf
 from .forms import form_of
-
-__all__ = ["app", "browser", "browser_of", "clock", "database_url", "office", "rows", "sqlite_template"]
 
 
 def test_an_officer_writes_publishes_extends_and_closes_a_call(

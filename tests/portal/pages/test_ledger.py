@@ -16,9 +16,7 @@ from kiban.office.ledger.service import Entry, Move
 from kiban.office.office import Office
 from kiban.office.work import Role
 
-from ..web.conftest import BrowserOf, app, browser, browser_of, clock, database_url, office, rows, sqlite_template
-
-__all__ = ["app", "browser", "browser_of", "clock", "database_url", "office", "rows", "sqlite_template"]
+from ..conftest import BrowserOf
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from kiban.office.office import Office
 from kiban.portal.serving import ModelServer
 
-from ..web.conftest import BrowserOf
+from ..conftest import BrowserOf
 
 HOSTILE = "</textarea><script>alert(1)</script>"
 
@@ -41,7 +41,9 @@ def served(app: FastAPI, office: Office) -> list[dict[str, object]]:
 
 def fields_of(page: str) -> dict[str, str]:
     form = page.split('id="playground"')[1].split("</form>")[0]
-    return {name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form)}
+    return {
+        name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form)
+    }
 
 
 def test_a_conversation_without_scripts(browser_of: BrowserOf, served: list[dict[str, object]]) -> None:

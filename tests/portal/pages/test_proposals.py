@@ -21,10 +21,9 @@ from kiban.office.work import Actor, Role
 from kiban.portal.pages.proposals.body_fields import BodyFields, body_of
 from kiban.portal.web.forms import PostedForm
 
-from ..web.conftest import app, clock, database_url, office, rows, sqlite_template
 from .forms import SeenForm, form_of
 
-__all__ = ["app", "clock", "database_url", "office", "rows", "season", "sqlite_template"]
+__all__ = ["season"]
 
 HOSTILE = "<img src=x onerror=alert(1)>葛󠄀城邉󠄂🦊 \u202eאבג\"'&"
 

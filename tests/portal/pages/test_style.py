@@ -8,30 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 from starlette.testclient import TestClient
-from tests.portal.web.conftest import (
-    app,
-    browser,
-    clock,
-    database_url,
-    office,
-    postgresql_server,
-    postgresql_template,
-    sqlite_template,
-)
 
 from kiban.portal.pages.style import EXAMPLES, SECTIONS
 from kiban.portal.web.views import TEMPLATES
-
-__all__ = [
-    "app",
-    "browser",
-    "clock",
-    "database_url",
-    "office",
-    "postgresql_server",
-    "postgresql_template",
-    "sqlite_template",
-]
 
 # Those that other components are made with, and those that read a list or a figure and are shown with real ones.
 NOT_ALONE = {"attributes", "branches", "state", "table"}

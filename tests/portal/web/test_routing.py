@@ -22,7 +22,7 @@ from kiban.portal.web.forms import Form
 from kiban.portal.web.routing import Pages
 from kiban.portal.web.views import see_other
 
-from .conftest import PASSWORD, BrowserOf
+from ..conftest import PASSWORD, BrowserOf
 
 probe = Pages("probe")
 SEEN: list[int] = []

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from kiban.office.awards import repository
-from kiban.office.awards.models import Decision, Selection
+from kiban.office.awards.models import Decision, Pin, Selection
 from kiban.office.awards.problem import Problem
 from kiban.office.awards.repository import AnnouncedAward, NamedEntrant
 from kiban.office.awards.studies import NO_STUDY, require_reader
@@ -15,11 +15,23 @@ from kiban.office.calls.models import Call
 from kiban.office.calls.service import get_call
 from kiban.office.errors import NotFound
 from kiban.office.members.models import OrganisationKind
+from kiban.office.members.service import contacts
 from kiban.office.work import Work
 
 MOST_STUDIES = 100  # that a list shows
 
-__all__ = ["AnnouncedAward", "Desk", "NamedEntrant", "Studied", "announced_awards", "desk", "how_far", "study_lines"]
+__all__ = [
+    "AnnouncedAward",
+    "Desk",
+    "NamedEntrant",
+    "Studied",
+    "acted",
+    "announced_awards",
+    "desk",
+    "how_far",
+    "pins_of",
+    "study_lines",
+]
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,21 @@ def desk(work: Work, call_id: uuid.UUID, study_id: uuid.UUID | None = None) -> D
         entrants={str(entrant.proposal.id): entrant for entrant in repository.named_entrants(work.session, call_id)},
         decision=repository.decision(work.session, call_id),
     )
+
+
+def pins_of(work: Work, desk: Desk) -> list[tuple[Pin, str]]:
+    """Every pin of a desk's call, those taken away too, with the name of who set it; the newest first."""
+    pins = repository.pins(work.session, desk.call.id, removed=True)
+    people = contacts(work, {pin.pinned_by for pin in pins if pin.pinned_by is not None})
+    names = {person.person_id: person.name for person in people}
+    return [(pin, names.get(pin.pinned_by, "") if pin.pinned_by else "") for pin in reversed(pins)]
+
+
+def acted(work: Work, desk: Desk) -> dict[uuid.UUID, str]:
+    """Names of who drafted and who approved a desk's decision."""
+    decision = desk.decision
+    ids = set() if decision is None else {decision.drafted_by, decision.approved_by}
+    return {each.person_id: each.name for each in contacts(work, {each for each in ids if each is not None})}
 
 
 def study_lines(work: Work, call_id: uuid.UUID) -> list[Selection]:

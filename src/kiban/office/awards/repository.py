@@ -148,7 +148,7 @@ def decisions_of(session: Session, call_ids: Collection[uuid.UUID]) -> dict[uuid
 def study_counts(session: Session, call_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
     """How many studies each call has."""
     statement = sa.select(Selection.call_id, sa.func.count()).where(Selection.call_id.in_(call_ids))
-    return {call_id: count for call_id, count in session.execute(statement.group_by(Selection.call_id))}
+    return dict(session.execute(statement.group_by(Selection.call_id)).tuples().all())
 
 
 def studies(session: Session, call_id: uuid.UUID, page: PageRequest) -> Page[Selection]:

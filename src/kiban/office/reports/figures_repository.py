@@ -46,15 +46,15 @@ def postings(
     numbers = sa.select(Account.number).where(*account)
     into, out = Posting.debit_account.in_(numbers), Posting.credit_account.in_(numbers)
     value: sa.SQLColumnExpression[int]
-    account: sa.ColumnElement[int]
+    counted: sa.SQLColumnExpression[int]
     if side == "debit":
-        where, value, account = sa.and_(into, sa.not_(out)), Posting.amount, Posting.debit_account
+        where, value, counted = sa.and_(into, sa.not_(out)), Posting.amount, Posting.debit_account
     elif side == "credit":
-        where, value, account = sa.and_(out, sa.not_(into)), Posting.amount, Posting.credit_account
+        where, value, counted = sa.and_(out, sa.not_(into)), Posting.amount, Posting.credit_account
     else:
         where = sa.or_(sa.and_(into, sa.not_(out)), sa.and_(out, sa.not_(into)))
         value = sa.case((into, Posting.amount), else_=-Posting.amount)
-        account = sa.case((into, Posting.debit_account), else_=Posting.credit_account)
+        counted = sa.case((into, Posting.debit_account), else_=Posting.credit_account)
     statement = sa.select(Posting).where(where, Posting.unit == unit)
     if scope.last_posting is None:
         statement = statement.where(*scope.times(Posting.at))
@@ -70,7 +70,7 @@ def postings(
         label=lambda row: f"{row.cause_kind} {row.cause_id}",
         at=lambda row: row.at,
         divisor=divisor,
-        account=account,
+        account=counted,
         filter={
             "accounts": sorted(kind.value for kind in kinds),
             "side": side,

@@ -176,7 +176,11 @@ def figure_rows(work: Work, report_id: uuid.UUID, key: str, page: PageRequest) -
     Raises:
         NotFound: no such report, or no such figure in it.
     """
-    report = get_report(work, report_id)
+    return rows_of_figure(work, get_report(work, report_id), key, page)
+
+
+def rows_of_figure(work: Work, report: MilestoneReport, key: str, page: PageRequest) -> Page[FigureRow]:
+    """As `figure_rows`, of a report that the caller has seen."""
     if not report.figures:
         raise NotFound("the report has no figures yet", where="key")
     if key == _ARTIFACTS:

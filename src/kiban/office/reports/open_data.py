@@ -200,7 +200,7 @@ def public_files(work: Work) -> dict[str, bytes]:
 
 
 def public_file(work: Work, name: str) -> bytes | None:
-    """One file of the export, for everybody; None: there is none of this name. Only the description reads all tables."""
+    """One file of the export, for everybody; None: there is none of this name."""
     if name == "croissant.json":
         return public_files(work)[name]
     stem = name.rpartition(".")[0]

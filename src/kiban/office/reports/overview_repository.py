@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -178,7 +179,7 @@ class PublicCall:
     status: CallStatus
     decided_at: datetime | None
     proposals: int  # that stand; told of decided calls alone
-    themes: tuple[dict[str, Any], ...]
+    themes: Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,10 @@ class PublicGrant:
     announced_at: datetime
 
 
+def _row(row: Any) -> tuple[Any, ...]:
+    return tuple(row)
+
+
 def calls(session: Session) -> list[PublicCall]:
     """Published ones, the newest first."""
     statement = sa.select(
@@ -217,10 +222,8 @@ def calls(session: Session) -> list[PublicCall]:
         Call.receipts - Call.withdrawn,
         Call.themes,
     ).where(Call.published_at.is_not(None), Call.status != CallStatus.DRAFT)
-    return [
-        PublicCall(*row[:-1], themes=tuple(row[-1]))
-        for row in session.execute(statement.order_by(Call.opens_at.desc()))
-    ]
+    statement = statement.order_by(Call.opens_at.desc())
+    return [PublicCall(*_row(row)) for row in session.execute(statement)]
 
 
 def grants(session: Session) -> list[PublicGrant]:
@@ -249,16 +252,16 @@ def grants(session: Session) -> list[PublicGrant]:
         .where(Decision.status == DecisionStatus.ANNOUNCED)
         .order_by(Decision.announced_at.desc(), Award.yen.desc(), Grant.id)
     )
-    return [PublicGrant(*row) for row in session.execute(statement)]
+    return [PublicGrant(*_row(row)) for row in session.execute(statement)]
 
 
 def pools(session: Session) -> dict[uuid.UUID, tuple[Pool, tuple[Lot, ...]]]:
-    """Those that published calls offer, by name, with their lots."""
+    """Those that published calls offer or grants have, by name, with their lots."""
     offered = sa.select(CallPool.pool_id).join(Call, Call.id == CallPool.call_id).where(Call.published_at.is_not(None))
     statement = (
         sa.select(Pool, Lot)
         .outerjoin(Lot, sa.and_(Lot.pool_id == Pool.id, Lot.status != LotStatus.CANCELLED))
-        .where(Pool.id.in_(offered))
+        .where(sa.or_(Pool.id.in_(offered), Pool.id.in_(sa.select(Grant.pool_id))))
         .order_by(Pool.name, Lot.delivery_on, Lot.id)
     )
     found: dict[uuid.UUID, tuple[Pool, tuple[Lot, ...]]] = {}
@@ -286,7 +289,7 @@ class PublicRelease:
     name: str
     licence: str
     parameters: int | None
-    scores: tuple[dict[str, Any], ...]
+    scores: Sequence[dict[str, Any]]
     released_on: date
 
 
@@ -304,7 +307,7 @@ def releases(session: Session, most: int) -> Newest:
         sa.func.sum(scored).over(),
     ).order_by(ModelRelease.released_on.desc(), ModelRelease.id.desc())
     found = session.execute(statement.limit(most)).all()
-    rows = tuple(PublicRelease(*row[:5], tuple(row[5]), row[6]) for row in found)
+    rows = tuple(PublicRelease(*_row(row)[:7]) for row in found)
     return Newest(rows, found[0][-2], scored=int(found[0][-1])) if found else Newest((), 0)
 
 
@@ -338,5 +341,5 @@ def events(session: Session, most: int) -> Newest:
         .limit(most)
     )
     found = session.execute(statement).all()
-    rows = tuple(PublicEvent(*row[:7]) for row in found)
-    return Newest(rows, *(int(each) for each in found[0][-3:])) if found else Newest((), 0)
+    rows = tuple(PublicEvent(*_row(row)[:7]) for row in found)
+    return Newest(rows, *(int(each) for each in _row(found[0])[-3:])) if found else Newest((), 0)

@@ -104,7 +104,7 @@ class Rows:
     value: sa.SQLColumnExpression[Any] | None = None
     part: Callable[[Any], int] | None = None
     divisor: int = 1
-    account: sa.ColumnElement[int] | None = None  # of a posting: the account that its amount is counted for
+    account: sa.SQLColumnExpression[int] | None = None  # of a posting: the account that its amount is counted for
     filter: dict[str, Any] = field(default_factory=dict)
 
 

@@ -53,7 +53,7 @@ def waiting(work: Work) -> list[Waiting]:
     parts = _parts(work.actor)
     if not parts:
         return []
-    found = [Waiting(*row) for row in repository.rows(work.session, parts) if row.count]
+    found = [each for row in repository.rows(work.session, parts) if (each := Waiting(*row)).count]
     return sorted(found, key=lambda each: (each.due is None, each.due or date.max, each.kind))
 
 

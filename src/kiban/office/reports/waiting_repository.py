@@ -33,6 +33,6 @@ def part(
     )
 
 
-def rows(session: Session, parts: Sequence[Part]) -> Sequence[sa.Row[Any]]:
+def rows(session: Session, parts: Sequence[Part]) -> list[tuple[Any, ...]]:
     whole = sa.union_all(*parts).subquery()
-    return session.execute(sa.select(whole)).all()
+    return [tuple(row) for row in session.execute(sa.select(whole))]

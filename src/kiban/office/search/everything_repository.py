@@ -20,7 +20,7 @@ from kiban.office.supply.policy import public_pools, visible_pools
 from kiban.office.work import Actor
 
 
-def names(session: Session, actor: Actor) -> list[sa.Row[Any]]:
+def names(session: Session, actor: Actor) -> list[tuple[Any, ...]]:
     """Everything with a name that the actor may read, but for proposals: kind, id, two titles and more words."""
     nothing = sa.literal("")
     calls = sa.select(sa.literal("call"), Call.id, Call.title_ja, Call.title_en, Call.code).where(visible_calls(actor))
@@ -54,7 +54,7 @@ def names(session: Session, actor: Actor) -> list[sa.Row[Any]]:
             ).where(visible_organisations(actor)),
             sa.select(sa.literal("person"), Person.id, Person.name, nothing, Person.email).where(visible_people(actor)),
         ]
-    return list(session.execute(sa.union_all(*parts)))
+    return [tuple(row) for row in session.execute(sa.union_all(*parts))]
 
 
 def proposals(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:

@@ -3,6 +3,7 @@
 AREAS = (
     "account",
     "audit",
+    "awards",
     "calls",
     "demand",
     "figures",
@@ -19,6 +20,7 @@ AREAS = (
     "review_desk",
     "reviews",
     "search",
+    "studio",
     "style",
     "supply",
     "usage",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
@@ -166,7 +167,7 @@ def close(work: Writing, survey_id: uuid.UUID, form: Form) -> Response:
     return see_other("demand.show", survey_id=survey_id, notice="demand.closed")
 
 
-def _choices(work: Work) -> dict[str, object]:
+def _choices(work: Work) -> dict[str, Any]:
     language = current.current().language
     providers = procurement.list_providers(work, PageRequest(limit=LARGEST)).items
     names = sorted({each.name for each in accelerators().values()})

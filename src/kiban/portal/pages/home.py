@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.responses import Response
 
@@ -177,5 +177,6 @@ def _address(each: Waiting) -> str | None:
     }
     for name, parameter in known[each.kind]:
         if ADDRESSES.knows(name):
-            return url(name, **({parameter: each.id} if parameter else {}))
+            where: dict[str, Any] = {parameter: each.id} if parameter else {}
+            return url(name, **where)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
@@ -39,7 +40,7 @@ labels.register(
     {
         "draft": _("To be written"),
         "submitted": _("Handed in"),
-        "accepted": _("Accepted"),
+        "accepted": pgettext("report", "Accepted"),
         "returned": _("Returned to be corrected"),
     },
 )
@@ -51,10 +52,11 @@ FIGURES: dict[str, Text] = {
     "jobs.ended": _("Jobs that ended"),
     "models.released": _("Models released"),
     "artifacts.recorded": _("Artifacts named in this report"),
-    "energy.measured.kwh": _("Energy, measured"),
-    "energy.estimated.kwh": _("Energy, estimated"),
     "energy.kwh": _("Energy"),
-    "energy.unknown.gpu_seconds": _("GPU time of unknown energy"),
+    "energy.kwh:measured": _("Energy, measured"),
+    "energy.kwh:estimated": _("Energy, estimated"),
+    "energy.gpu_seconds:unknown": _("GPU time of unknown energy"),
+    "co2.kg": _("CO2 of its electricity"),
 }
 notices.register(
     "milestones",
@@ -80,7 +82,7 @@ def _table(codes: dict[uuid.UUID, str] | None) -> Table[ReportOut]:
         Column("title", pgettext("report", "Title"), href=lambda row: url("milestones.show", report_id=row.id)),
         Column("status", _("State"), kind="enum", sort="status"),
         Column("due_on", _("Due on"), kind="date", sort="due_on"),
-        Column("is_late", _("Late"), kind="bool"),
+        Column("is_late", pgettext("report", "Late"), kind="bool"),
         Column("submitted_at", _("Handed in on"), kind="datetime", sort="submitted_at"),
     ]
     if codes is not None:
@@ -183,18 +185,22 @@ def said(value: float | None, unit: str, fmt: Formats) -> str:
         return fmt.gpu_time(value)
     if unit in ("ratio", "1"):
         return fmt.percent(value)
-    return Markup("{} {}").format(fmt.number(value), unit) if unit == "kWh" else fmt.number(value)
+    return Markup("{} {}").format(fmt.number(value), unit) if unit in ("kWh", "kg CO2") else fmt.number(value)
 
 
 def _figures(work: Work, report: ReportOut) -> list[Shown]:
     if not report.figures:
         return []
-    pools = {str(pool.id): pool.name for pool in figures_repository.pools(work.session)}
+    return _named(report.figures, {str(pool.id): pool.name for pool in figures_repository.pools(work.session)})
+
+
+def _named(figures: Iterable[Figure], pools: Mapping[str, str]) -> list[Shown]:
     found = []
-    for figure in report.figures:
-        plain, _colon, pool = figure.key.partition(":")
-        stem = plain.removesuffix(".yen").removesuffix(".gpu_seconds") if plain not in FIGURES else plain
-        found.append(Shown(figure, FIGURES.get(stem, figure.key), pools.get(pool, "")))
+    for figure in figures:
+        plain, *_between, pool = figure.key.split(":") if ":" in figure.key else (figure.key, "")
+        stem = plain if plain in FIGURES else plain.removesuffix(".yen").removesuffix(".gpu_seconds")
+        name = FIGURES.get(figure.key) or FIGURES.get(stem, figure.key)
+        found.append(Shown(figure, name, pools.get(pool, "")))
     return found
 
 
@@ -272,7 +278,7 @@ def figure(work: Reading, query: ListQuery, report_id: uuid.UUID, key: Key) -> V
     """What one figure of a report is made of."""
     row = office.get_report(work, report_id)
     report = office.show_reports(work, Page([row], None)).items[0]
-    shown = next((each for each in _figures(work, report) if each.figure.key == key), None)
+    shown = next((each for each in _named(report.figures, {}) if each.figure.key == key), None)
     table: Table[FigureRow] = Table(
         "figure",
         [
@@ -282,7 +288,7 @@ def figure(work: Reading, query: ListQuery, report_id: uuid.UUID, key: Key) -> V
         ],
         caption=shown.name if shown else _("Figure"),
     )
-    listing = table.list(query, lambda page: office.figure_rows(work, report_id, key, page), keep={"key": key})
+    listing = table.list(query, lambda page: office.rows_of_figure(work, row, key, page), keep={"key": key})
     return view("milestones/figure.html", report=report, shown=shown, listing=listing)
 
 

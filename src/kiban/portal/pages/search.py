@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from markupsafe import Markup, escape
@@ -14,7 +14,7 @@ from kiban.office.search.everything import Kind
 from kiban.office.search.grams import MOST_QUERY_CHARS, fold, terms
 from kiban.office.work import Role, Work
 from kiban.portal.api.dependencies import Reading
-from kiban.portal.i18n import Text, _, in_language
+from kiban.portal.i18n import Text, _, in_language, pgettext
 from kiban.portal.web import navigation
 from kiban.portal.web import page as current
 from kiban.portal.web.routing import Pages
@@ -29,7 +29,7 @@ KINDS: dict[Kind, Text] = {
     "model": _("Models"),
     "pool": _("Pools"),
     "organisation": _("Organisations"),
-    "person": _("People"),
+    "person": pgettext("search", "People"),
 }
 # The page of each, and what its address calls it.
 _PLACES: dict[Kind, tuple[str, str]] = {
@@ -80,7 +80,8 @@ def _address(work: Work, kind: Kind, key: uuid.UUID) -> str | None:
     if kind == "grant" and not (work.actor.sees_everything or work.actor.has(Role.OBSERVER)):
         name = "awards.index"  # a grant's own page is its organisation's
         return url(name) if ADDRESSES.knows(name) else None
-    return url(name, **{parameter: key}) if ADDRESSES.knows(name) else None
+    where: dict[str, Any] = {parameter: key}
+    return url(name, **where) if ADDRESSES.knows(name) else None
 
 
 def marked(text: str, words: list[str]) -> Markup:

@@ -23,6 +23,7 @@ from kiban.office.supply.schemas import (
     PoolIn,
     PoolMonth,
     ProviderIn,
+    ProviderOut,
     Why,
 )
 from kiban.office.work import Role, Work
@@ -91,7 +92,7 @@ LOTS: Table[LotOut] = Table(
 LOTS_WITH_COST: Table[LotOut] = Table(
     "lots", [*LOTS.columns, Column("contract_yen", _("Contract"), kind="yen")], caption=_("Lots")
 )
-PROVIDERS: Table[Provider] = Table(
+PROVIDERS: Table[ProviderOut] = Table(
     "providers",
     [
         Column("name", _("Provider"), lambda row: (row.name_ja, row.name_en), kind="localised"),
@@ -163,8 +164,8 @@ def pool(work: Reading, query: ListQuery, pool_id: uuid.UUID) -> View | Response
     )
 
 
-def _balance(work: Work, shown: Pool) -> charts.Chart:
-    """GPUs of a pool by month: there, promised, used."""
+def _balance(work: Work, shown: Pool) -> charts.Chart | None:
+    """GPUs of a pool by month: there, promised, used; None where nothing is any more."""
     page = current.current()
     fmt = formats(page.language, page.preferences.era).text
     now = calendar.month_of(work.now)
@@ -181,6 +182,8 @@ def _balance(work: Work, shown: Pool) -> charts.Chart:
         )
         for month in months
     ]
+    if not any(row.capacity or row.promised or row.used for row in rows):
+        return None
     return charts.pool_balance(
         "balance",
         in_language(_("What there is, what is promised and what was used"), page.language),
@@ -230,7 +233,7 @@ def providers(work: Reading, query: ListQuery) -> View | Response:
     """Who provides compute; contacts for the office."""
 
     def read(page: PageRequest) -> Any:
-        rows = procurement.list_providers(work, page)
+        rows: Any = procurement.list_providers(work, page)
         return type(rows)([procurement.show_provider(work, row) for row in rows.items], rows.next_cursor)
 
     return view("supply/providers.html", listing=PROVIDERS.list(query, read), is_officer=work.actor.has(Role.OPERATOR))
@@ -362,6 +365,6 @@ def save_lot(work: Writing, pool_id: uuid.UUID, lot_id: uuid.UUID, form: Form) -
     return see_other("supply.pool", pool_id=pool_id, notice="supply.lot")
 
 
-def _emptied(form: PostedForm, *names: str) -> dict[str, None]:
+def _emptied(form: PostedForm, *names: str) -> dict[str, Any]:
     """What was taken away: a field left empty would otherwise stay as it is."""
     return {name: None for name in names if not form.text(name)}

@@ -25,7 +25,7 @@ from kiban.office.usage.schemas import Explanation, ImportIn
 from kiban.office.work import Role, Work
 from kiban.portal import charts
 from kiban.portal.api.dependencies import Reading, Writing, actor_of, office_of
-from kiban.portal.i18n import Text, _, current_language, pgettext
+from kiban.portal.i18n import Text, _, in_language, pgettext
 from kiban.portal.web import labels, notices
 from kiban.portal.web import page as current
 from kiban.portal.web.forms import Form
@@ -89,8 +89,7 @@ def _jobs(codes: dict[uuid.UUID, str], pools: dict[uuid.UUID, str]) -> Table[Usa
     return Table(
         "jobs",
         [
-            Column("job_name", _("Job"), lambda row: row.job_name or row.job_key, sort="job_name"),
-            Column("job_key", _("Job number"), kind="code"),
+            Column("job_name", _("Job"), lambda row: row.job_name or None, sort="job_name"),
             Column("grant", _("Grant"), lambda row: codes.get(row.grant_id) if row.grant_id else None),
             Column("user_name", _("Name on the cluster"), sort="user_name"),
             Column("pool", _("Pool"), lambda row: pools.get(row.pool_id) if row.pool_id else None),
@@ -106,6 +105,7 @@ def _jobs(codes: dict[uuid.UUID, str], pools: dict[uuid.UUID, str]) -> Table[Usa
                 _("How the energy is known"),
                 lambda row: str(labels.label(row.energy_source, "energy_source")),
             ),
+            Column("job_key", _("Job number"), kind="code"),
         ],
         caption=_("Jobs"),
     )
@@ -171,13 +171,14 @@ def _pools(work: Work) -> dict[uuid.UUID, str]:
 
 def _chart(found: Sequence[MonthOfUse], pools: dict[uuid.UUID, str]) -> charts.Chart:
     """GPU time by month, one line for each pool; the smallest ones together where they are many."""
-    fmt = formats(current_language(), current.current().preferences.era).text
+    page = current.current()
+    fmt = formats(page.language, page.preferences.era).text
     by_pool: dict[uuid.UUID | None, dict[date, float]] = defaultdict(lambda: defaultdict(float))
     for each in found:
         by_pool[each.pool_id][months.first_day(each.month)] += each.gpu_seconds
     largest = sorted(by_pool.items(), key=lambda item: -sum(item[1].values()))
     series = [
-        charts.MonthSeries(pools.get(pool_id, "–") if pool_id else str(_("No pool")), tuple(sorted(values.items())))
+        charts.MonthSeries(pools.get(pool_id, "–") if pool_id else in_language(_("No pool"), fmt.language), tuple(sorted(values.items())))
         for pool_id, values in largest[:MOST_SERIES]
     ]
     rest: dict[date, float] = defaultdict(float)
@@ -185,14 +186,16 @@ def _chart(found: Sequence[MonthOfUse], pools: dict[uuid.UUID, str]) -> charts.C
         for month, value in values.items():
             rest[month] += value
     if rest:
-        series.append(charts.MonthSeries(str(_("Other pools")), tuple(sorted(rest.items()))))
+        series.append(charts.MonthSeries(in_language(_("Other pools"), fmt.language), tuple(sorted(rest.items()))))
     return charts.over_months(
         "use-by-month",
-        str(_("GPU time by month")),
+        in_language(_("GPU time by month"), fmt.language),
         series,
-        charts.gpu_time(str(_("GPU time")), fmt),
+        charts.gpu_time(in_language(_("GPU time"), fmt.language), fmt),
         fmt,
-        source=str(_("Jobs as the schedulers tell of them, each in the month in which it started.")),
+        source=in_language(
+            _("Jobs as the schedulers tell of them, each in the month in which it started."), fmt.language
+        ),
     )
 
 

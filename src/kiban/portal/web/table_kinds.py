@@ -132,5 +132,5 @@ KINDS: Final[dict[KindName, Kind]] = {
         titled=lambda title: _("%(title)s (GPU-seconds)", title=title),
     ),
     "date": Kind(lambda value, fmt: fmt.date(value), _same, _same, "date"),
-    "datetime": Kind(lambda value, fmt: fmt.datetime(value), _in_japan, _same, "instant"),
+    "datetime": Kind(lambda value, fmt: fmt.datetime(value, zone=False), _in_japan, _same, "instant"),
 }

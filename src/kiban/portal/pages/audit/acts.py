@@ -116,6 +116,7 @@ SUBJECTS: dict[str, Text] = {
     "account": pgettext("subject", "Account (by its digest)"),
     "all": pgettext("subject", "Whole office"),
     "assignment": pgettext("subject", "Assignment"),
+    "attachments": pgettext("subject", "Attached files"),
     "call": pgettext("subject", "Call"),
     "conflict": pgettext("subject", "Conflict of interest"),
     "difference": pgettext("subject", "Difference of records"),

@@ -53,7 +53,7 @@ EVENTS: Table[NamedEvent] = Table(
     [
         Column(
             "number",
-            _("No."),
+            _("Number"),
             lambda row: row.row.number,
             kind="number",
             href=lambda row: url("audit.show", number=row.row.number),

@@ -20,7 +20,7 @@ from kiban.office.grants.expiry import expiring, expiry_dates
 from kiban.office.grants.figures import linear_balance
 from kiban.office.grants.models import Alert, Grant, GrantStatus, Tranche, TrancheStatus
 from kiban.office.grants.repository import Names
-from kiban.office.grants.schemas import BurndownOut
+from kiban.office.grants.schemas import BurndownOut, DayOut
 from kiban.office.ledger.movements import Amounts
 from kiban.office.paging import Page, PageRequest
 from kiban.office.reports import milestones
@@ -30,7 +30,7 @@ from kiban.office.work import Work
 from kiban.portal import charts
 from kiban.portal.api.dependencies import Reading
 from kiban.portal.format import Formats, PlainFormats
-from kiban.portal.i18n import _, current_language, pgettext
+from kiban.portal.i18n import _, in_language, pgettext
 from kiban.portal.pages.grants.area import head_of, pages
 from kiban.portal.web import page as current
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
@@ -195,19 +195,25 @@ def _chart(grant: Grant, books: Books, burned: BurndownOut, tranches: Sequence[T
         start=start,
         end=end,
         planned=((start, 0.0), (end, float(whole))),
-        used=tuple((day.day, float(day.used_gpu_seconds)) for day in burned.days),
+        used=_used_until(end, burned.days),
         tranches=tuple(released),
         today=today if start <= today <= end else None,
         runs_out=burned.exhausted_on if grant.status is GrantStatus.ACTIVE and today <= end else None,
     )
     return charts.burn_down(
         "burn-down",
-        str(_("GPU time left of %(code)s", code=grant.code)),
+        in_language(_("GPU time left of %(code)s", code=grant.code), fmt.language),
         shown,
-        charts.gpu_time(str(_("GPU time")), fmt),
+        charts.gpu_time(in_language(_("GPU time"), fmt.language), fmt),
         fmt,
-        source=str(_("The ledger; %(pool)s", pool=books.pool.name)),
+        source=in_language(_("The ledger; %(pool)s", pool=books.pool.name), fmt.language),
     )
+
+
+def _used_until(end: date, days: Sequence[DayOut]) -> tuple[tuple[date, float], ...]:
+    """Used by each day; what was only posted after the grant's end counts on its last day."""
+    used = {min(day.day, end): float(day.used_gpu_seconds) for day in days}
+    return tuple(used.items())
 
 
 def _steps(released: Sequence[tuple[date, int]]) -> list[tuple[date, float]]:
@@ -252,9 +258,7 @@ def told_in_words(alert: Alert) -> dict[str, Any]:
                 used=fmt.gpu_time(figures["used"]),
                 planned=fmt.gpu_time(figures["planned"]),
             )
-            do = _(
-                "What is not used may expire at the end of a quarter. If your plan has changed, ask for an extension."
-            )
+            do = _("What is not used may expire at a quarter's end. If your plan has changed, ask for an extension.")
         case "ahead":
             said = _(
                 "%(used)s are used, where even use would be %(planned)s.",
@@ -266,4 +270,5 @@ def told_in_words(alert: Alert) -> dict[str, Any]:
 
 
 def _fmt() -> PlainFormats:
-    return formats(current_language(), current.current().preferences.era).text
+    page = current.current()  # what is made here is not yet within a template, whose language is set
+    return formats(page.language, page.preferences.era).text

@@ -12,7 +12,7 @@ from kiban.office.members.reading import NamedInvitation
 from kiban.office.members.schemas import InvitationIn
 from kiban.office.work import Role
 from kiban.portal.api.dependencies import Reading, Writing
-from kiban.portal.i18n import Text, _
+from kiban.portal.i18n import Text, _, pgettext
 from kiban.portal.pages.members.area import call_choices, organisation_choices, pages, role_choices
 from kiban.portal.web.forms import Form
 from kiban.portal.web.labels import label
@@ -23,7 +23,7 @@ from kiban.portal.web.views import View, see_other, view
 def _became(row: NamedInvitation) -> Text:
     if row.row.accepted_at is not None:
         return _("Accepted")
-    return _("Withdrawn or replaced") if row.row.revoked_at is not None else _("Sent")
+    return _("Withdrawn or replaced") if row.row.revoked_at is not None else pgettext("invitation", "Sent")
 
 
 INVITATIONS: Table[NamedInvitation] = Table(
@@ -33,7 +33,13 @@ INVITATIONS: Table[NamedInvitation] = Table(
         Column("organisation", _("Organisation"), lambda row: row.organisation, kind="localised"),
         Column("roles", _("Roles"), lambda row: " / ".join(str(label(Role(each))) for each in row.row.roles)),
         Column("call", _("Only in the call"), lambda row: row.call_code, kind="code"),
-        Column("created_at", _("Sent"), lambda row: row.row.created_at, kind="datetime", sort="created_at"),
+        Column(
+            "created_at",
+            pgettext("invitation", "Sent"),
+            lambda row: row.row.created_at,
+            kind="datetime",
+            sort="created_at",
+        ),
         Column("expires_at", _("Valid until"), lambda row: row.row.expires_at, kind="datetime", sort="expires_at"),
         Column("state", _("State"), lambda row: str(_became(row))),
     ],

@@ -57,7 +57,7 @@ def organisations(
         empty=Empty(_("There are no organisations yet."), _("Add one, then invite its people.")),
     )
     is_operator = work.actor.has(Role.OPERATOR)
-    return view("members/organisations.html", listing=listing, is_operator=is_operator, **_choices())
+    return view("members/organisations.html", listing=listing, is_operator=is_operator, kinds=_kinds(), sizes=_sizes())
 
 
 @pages.post("/members/organisations", shows="organisations")
@@ -72,7 +72,7 @@ def organisation(work: Reading, organisation_id: uuid.UUID) -> View | Response:
     """One of them."""
     row = service.organisation(work, organisation_id)
     is_operator = work.actor.has(Role.OPERATOR)
-    return view("members/organisation.html", organisation=row, is_operator=is_operator, **_choices())
+    return view("members/organisation.html", organisation=row, is_operator=is_operator, kinds=_kinds(), sizes=_sizes())
 
 
 @pages.post("/members/organisations/{organisation_id}", shows="organisation")
@@ -89,8 +89,9 @@ def close_organisation(work: Writing, organisation_id: uuid.UUID, form: Form) ->
     return see_other("members.organisation", organisation_id=organisation_id, notice="members.closed")
 
 
-def _choices() -> dict[str, Choices]:
-    return {
-        "kinds": [(each.value, label(each)) for each in OrganisationKind],
-        "sizes": [(each.value, label(each)) for each in OrganisationSize],
-    }
+def _kinds() -> Choices:
+    return [(each.value, label(each)) for each in OrganisationKind]
+
+
+def _sizes() -> Choices:
+    return [(each.value, label(each)) for each in OrganisationSize]

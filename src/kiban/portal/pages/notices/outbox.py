@@ -23,7 +23,7 @@ OUTBOX: Table[Notice] = Table(
     [
         Column("recipient", _("To"), sort="recipient"),
         Column("event", _("About"), lambda row: str(label(row.event, "event")), sort="event"),
-        Column("channel", _("How"), kind="enum"),
+        Column("channel", _("Sent by"), kind="enum"),
         Column("status", _("State"), kind="enum", sort="status"),
         Column("created_at", _("Written"), kind="datetime", sort="created_at"),
         Column("sent_at", _("Sent"), kind="datetime", sort="sent_at"),
@@ -48,7 +48,7 @@ def outbox(
         lambda page: service.list_notices(work, page, status=status, channel=channel, event=event),
         filters=[
             Filter.one_of("status", _("State"), status, NoticeStatus),
-            Filter.one_of("channel", _("How"), channel, Channel),
+            Filter.one_of("channel", _("Sent by"), channel, Channel),
             Filter.select("event", _("About"), event, EVENTS),
         ],
     )

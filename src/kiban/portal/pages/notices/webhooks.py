@@ -23,7 +23,9 @@ WEBHOOKS: Table[Webhook] = Table(
     "webhooks",
     [
         Column("url", _("Address"), sort="url"),
-        Column("events", _("Events"), lambda row: " / ".join(str(label(each, "event")) for each in row.events)),
+        Column(
+            "events", _("What it is told of"), lambda row: " / ".join(str(label(each, "event")) for each in row.events)
+        ),
         Column("created_at", _("Since"), kind="date", sort="created_at"),
         Column("failing_since", _("Fails since"), kind="datetime"),
         Column("disabled_at", _("Disabled"), kind="datetime"),

@@ -25,9 +25,7 @@ class FirstOperator(BaseModel):
 
 
 @pages.get("/first-run")
-def first_run(
-    work: Reading, response: Response, token: Annotated[str, Query(max_length=128)] = ""
-) -> View | Response:
+def first_run(work: Reading, response: Response, token: Annotated[str, Query(max_length=128)] = "") -> View | Response:
     """Where the terminal's link leads, while there is no operator."""
     keep_private(response)
     token = given_token(token)

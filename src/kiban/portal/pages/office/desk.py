@@ -108,7 +108,9 @@ def _waiting(found: Desk) -> list[Waiting]:
         Waiting(_("Reports to accept or return"), found.reports, _href("grants.index")),
         Waiting(_("Open incidents"), found.incidents, _href("grants.index")),
         Waiting(_("Differences of records to explain"), found.differences, _href("usage.index")),
-        Waiting(_("Notices that could not be delivered"), found.notices_failed, _href("notices.outbox", status="failed")),
+        Waiting(
+            _("Notices that could not be delivered"), found.notices_failed, _href("notices.outbox", status="failed")
+        ),
         Waiting(_("Webhooks that were disabled"), found.webhooks_disabled, _href("notices.webhooks_page")),
     ]
     return [line for line in lines if line.count]

@@ -65,9 +65,7 @@ class Outcome:
     def __init__(self, desk: Desk, study: Selection, objective: str, language: Language) -> None:
         self.desk, self.study, self.objective, self.language = desk, study, objective, language
         self.problem: Problem = desk.problem
-        self.solutions: dict[str, Solution] = {
-            name: solution_of(study, name, objective) for name in self.problem.blocs
-        }
+        self.solutions: dict[str, Solution] = {name: solution_of(study, name, objective) for name in self.problem.blocs}
 
     @property
     def objectives(self) -> list[str]:
@@ -198,7 +196,9 @@ CANDIDATES: Table[Row] = Table(
         Column("title", _("Title"), lambda row: row.entrant.proposal.title),
         Column("organisation", _("Organisation"), kind="localised", sort="organisation"),
         Column("rank", _("Rank by score"), kind="number", sort="rank"),
-        Column("score", pgettext("proposal", "Score"), lambda row: row.candidate.score_mean, kind="decimal", sort="score"),
+        Column(
+            "score", pgettext("proposal", "Score"), lambda row: row.candidate.score_mean, kind="decimal", sort="score"
+        ),
         Column("score_spread", _("± (95%)"), lambda row: row.spread, kind="decimal"),
         Column("state", pgettext("award", "Outcome"), lambda row: str(label(row.state, "standing")), sort="state"),
         Column("tier", _("Tier"), lambda row: None if row.option is None else row.option.tier),

@@ -50,9 +50,7 @@ _kept = _Kept()
 
 
 @pages.get("/studio/{call_id}/frontier")
-def frontier(
-    request: Request, work: Reading, call_id: uuid.UUID, study: Chosen[uuid.UUID] = None
-) -> View | Response:
+def frontier(request: Request, work: Reading, call_id: uuid.UUID, study: Chosen[uuid.UUID] = None) -> View | Response:
     """What each objective reaches by budget, and who comes in and goes out when the budget changes a little."""
     request.state.keep = False  # what is kept in memory is in no table
     desk = reading.desk(work, call_id, study)
@@ -89,7 +87,9 @@ def _chart(points: tuple[Point, ...], chosen: str, number: int) -> charts.Chart:
     fmt = PlainFormats(pages_web.current().language)
     lines = []
     for objective in dict.fromkeys(point.objective for point in points):
-        own = sorted((p for p in points if p.objective == objective and p.value is not None), key=lambda p: p.budget_yen)
+        own = sorted(
+            (p for p in points if p.objective == objective and p.value is not None), key=lambda p: p.budget_yen
+        )
         most = max((point.value or 0 for point in own), default=0)
         reached = tuple((float(point.budget_yen), (point.value or 0) / most) for point in own) if most else ()
         lines.append(charts.Objective(str(label(objective, "objective")), reached))

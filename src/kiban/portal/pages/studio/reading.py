@@ -113,7 +113,9 @@ def decided_calls(work: Reading) -> list[Call]:
 @pages.get("/studio")
 def index(work: Reading) -> View | Response:
     """Calls whose proposals are in, with how far each has come."""
-    if not any(work.actor.has(role) or work.actor.calls_with(role) for role in (Role.OPERATOR, Role.PANEL, Role.AUDITOR)):
+    if not any(
+        work.actor.has(role) or work.actor.calls_with(role) for role in (Role.OPERATOR, Role.PANEL, Role.AUDITOR)
+    ):
         work.require(Role.OPERATOR, Role.PANEL, Role.AUDITOR)
     calls = decided_calls(work)
     return view("studio/index.html", calls=calls, how_far=reading.how_far(work, [call.id for call in calls]))
@@ -135,6 +137,12 @@ def show(
     outcome = outcome_of(desk, objective)
     request = StudyRequest() if desk.study is None else StudyRequest.model_validate(desk.study.options)
     shared = {"desk": desk, "call": desk.call, "request": request, "outcome": outcome, "objectives": OBJECTIVES}
+    shared |= {
+        "objective_options": [
+            (name, label(name, "objective"), each.ja if pages_web.current().language == "ja" else each.en)
+            for name, each in OBJECTIVES.items()
+        ]
+    }
     if outcome is None or desk.study is None:
         return view("studio/show.html", **shared, may_solve=may_solve(work, call_id))
     themes = {each.key: localised_text(each, "name") for each in themes_of(desk.call)}
@@ -168,9 +176,7 @@ def show(
         in_all=len(everywhere),
         differing=[row for row in differing if row.candidate.proposal_id not in everywhere],
         budget=sum(bloc.budget_yen for bloc in outcome.problem.blocs.values()),
-        certificates={
-            each["bloc"]: each for each in desk.study.certificates if each["objective"] == outcome.objective
-        },
+        certificates={each["bloc"]: each for each in desk.study.certificates if each["objective"] == outcome.objective},
     )
 
 
@@ -196,7 +202,9 @@ def proposal(
         row=row,
         answers=outcome.answers(row),
         feedback=outcome.feedback(row),
-        in_objectives=[side.objective for side in sides(cast(Selection, desk.study)) if str(proposal_id) in side.funded],
+        in_objectives=[
+            side.objective for side in sides(cast(Selection, desk.study)) if str(proposal_id) in side.funded
+        ],
         may_solve=may_solve(work, call_id),
     )
 
@@ -250,4 +258,6 @@ def check(work: Reading, call_id: uuid.UUID, study_id: uuid.UUID) -> View | Resp
     """Every certificate of a study verified in exact arithmetic, without solving again."""
     desk = reading.desk(work, call_id, study_id)
     found = certificates.certificate_file(work, call_id, study_id)
-    return view("studio/check.html", call=desk.call, study=desk.study, found=certificates.replay_file(found, resolve=False))
+    return view(
+        "studio/check.html", call=desk.call, study=desk.study, found=certificates.replay_file(found, resolve=False)
+    )
