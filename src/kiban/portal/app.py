@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -20,7 +21,7 @@ from kiban.portal.api.compression import Compression
 from kiban.portal.api.kept import KeptAnswers
 from kiban.portal.api.middleware import RequestContext, Surroundings, read_networks
 from kiban.portal.api.recent import Recents
-from kiban.portal.api.routing import add_routes
+from kiban.portal.api.routing import WorkRoute, work_routes
 from kiban.portal.serving import ModelServer
 from kiban.portal.web.assets import ServeAssets
 
@@ -66,8 +67,7 @@ def create_app(
     app.state.office = office
     app.state.model_server = ModelServer(office.settings)
     recents = app.state.recents = Recents(office.database, office.clock)
-    for module in MODULES:
-        add_routes(app.router, import_module(f"kiban.portal.api.{module}").router, PREFIX)
+    app.router.routes.extend(_api_routes())
     health.install(app)
     openapi.install(app, cookie_name(office.settings))
     problems.install(app)
@@ -86,6 +86,13 @@ def create_app(
         for engine in (office.database.engine, office.database.reading_engine):
             event.listen(engine, "connect", _limit_waiting)
     return app
+
+
+@functools.cache
+def _api_routes() -> list[WorkRoute]:
+    """Made once: making them takes longer than most requests, and no application changes them."""
+    routers = [import_module(f"kiban.portal.api.{module}").router for module in MODULES]
+    return [route for router in routers for route in work_routes(router, PREFIX)]
 
 
 def _limit_waiting(connection: object, record: object) -> None:

@@ -13,7 +13,7 @@ from kiban.office.errors import Conflict, TooMany
 from kiban.office.members.models import Organisation, OrganisationKind, OrganisationSize
 from kiban.office.schemas import Schema
 from kiban.portal.api.dependencies import Reading, Writing
-from kiban.portal.api.routing import add_routes
+from kiban.portal.api.routing import work_routes
 
 
 class Thing(Schema):
@@ -68,4 +68,4 @@ def mount(app: FastAPI) -> None:
     def count(work: Reading) -> int:
         return work.session.scalar(sa.select(sa.func.count()).select_from(Organisation)) or 0
 
-    add_routes(app.router, router, "/api/v1")
+    app.router.routes.extend(work_routes(router, "/api/v1"))

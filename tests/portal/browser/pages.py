@@ -61,6 +61,14 @@ def _row(before: str, query: str, role: str = "") -> PathOf:
 _POOL = "SELECT id FROM pools ORDER BY created_at DESC LIMIT 1"
 _SURVEY = "SELECT id FROM surveys ORDER BY opens_at LIMIT 1"
 
+_GRANT = "SELECT g.id FROM grants g JOIN people p ON p.organisation_id = g.organisation_id WHERE p.email = :email"
+_REPORT = f"SELECT r.id FROM milestone_reports r WHERE r.status = 'returned' AND r.grant_id IN ({_GRANT})"
+
+
+def _grant(end: str = "") -> PathOf:
+    return lambda season: f"/grants/{season.id_of(_GRANT, email=season.accounts['applicant'].email)}{end}"
+
+
 PAGES = (
     Listed("home", ""),
     Listed("sign-in", "/sign-in"),
@@ -121,4 +129,37 @@ PAGES = (
     Listed("demand-survey", lambda season: f"/demand/{season.id_of(_SURVEY)}", "operator"),
     Listed("open-data", "/open-data"),
     Listed("search", "/search?q=%E3%83%A2%E3%83%87%E3%83%AB", "operator"),
+    Listed("grants", "/grants", "operator"),
+    Listed("grants-own", "/grants", "applicant"),
+    Listed("grant", _grant(), "applicant"),
+    Listed("grant-access", _grant("/access"), "applicant"),
+    Listed("grant-checklist", _grant("/checklist"), "applicant"),
+    Listed("grant-changes", _grant("/changes"), "applicant"),
+    Listed("grant-asking", _grant("/changes/new"), "applicant"),
+    Listed("grant-asking-supplement", _grant("/changes/new?kind=supplement"), "applicant"),
+    Listed("grant-asking-transfer", _grant("/changes/new?kind=transfer"), "applicant"),
+    Listed("grant-incidents", _grant("/incidents"), "applicant"),
+    Listed("grant-results", _grant("/results"), "applicant"),
+    Listed("grant-model-new", _grant("/results/model"), "applicant"),
+    Listed("grant-event-new", _grant("/results/event"), "applicant"),
+    Listed("grant-close", _grant("/state/close"), "operator"),
+    Listed("changes", "/grants/changes", "operator"),
+    Listed("change", _row("/grants/changes/", "SELECT id FROM change_requests WHERE kind = 'transfer'"), "operator"),
+    Listed("incidents", "/grants/incidents", "operator"),
+    Listed("incident", _row("/grants/incidents/", "SELECT id FROM incidents ORDER BY id LIMIT 1"), "operator"),
+    Listed("model-release", _row("/grants/models/", "SELECT id FROM model_releases ORDER BY id LIMIT 1"), "operator"),
+    Listed("reports", "/grants/reports", "operator"),
+    Listed("reports-of-grant", _grant("/reports"), "applicant"),
+    Listed("report", _row("/grants/reports/", _REPORT, "applicant"), "applicant"),
+    Listed("report-read", _row("/grants/reports/", _REPORT, "applicant"), "auditor"),
+    Listed(
+        "report-figure",
+        lambda season: f"{_row('/grants/reports/', _REPORT, 'applicant')(season)}/figures?key=used.yen",
+        "applicant",
+    ),
+    Listed("usage", "/usage", "operator"),
+    Listed("usage-own", "/usage", "applicant"),
+    Listed("differences", "/usage/differences", "operator"),
+    Listed("difference", _row("/usage/differences/", "SELECT id FROM differences ORDER BY id LIMIT 1"), "operator"),
+    Listed("usage-import", "/usage/import", "operator"),
 )

@@ -1,4 +1,4 @@
-"""An auditor from a figure on the front page to a posting of the ledger, in both languages, with scripts and without."""
+"""An auditor from a figure on the front page to its postings, in both languages, with scripts and without."""
 
 from __future__ import annotations
 

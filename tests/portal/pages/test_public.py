@@ -7,6 +7,7 @@ import re
 import zipfile
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests.office.conftest import Rows
 
@@ -15,6 +16,7 @@ from kiban.office.ledger import service
 from kiban.office.ledger.accounts import YEN, budget, source
 from kiban.office.ledger.models import CauseKind
 from kiban.office.ledger.service import Entry, Move
+from kiban.office.members.models import Person
 from kiban.office.office import Office
 from kiban.office.reports.open_data import TABLES
 from kiban.office.work import Role
@@ -114,13 +116,16 @@ def test_an_officer_enters_supply_and_a_mistake_keeps_what_was_typed(browser_of:
     assert browser_of(Role.APPLICANT).get("/ja/supply/new-pool").status_code == 403
 
 
-def test_an_organisation_answers_a_survey(browser_of: BrowserOf) -> None:
+def test_an_organisation_answers_a_survey(browser_of: BrowserOf, office: Office, rows: Rows) -> None:
     officer = browser_of(Role.OPERATOR)
     token = {"csrf_token": officer.csrf_token}  # type: ignore[attr-defined]
     survey = {"title_ja": "調査", "title_en": "Survey", "opens_at": "2020-01-01T10:00", "closes_at": "2099-01-01T10:00"}
     made = officer.post("/ja/demand/new", data=token | survey)
     place = made.headers["location"].partition("?")[0]
     member = browser_of(Role.APPLICANT)
+    organisation = rows.organisation().id
+    with office.work() as work:
+        work.session.execute(sa.update(Person).values(organisation_id=organisation))
     own = {"csrf_token": member.csrf_token}  # type: ignore[attr-defined]
     answer = {
         "accelerator": "H100",

@@ -39,6 +39,7 @@ MEANINGS = {
     "/ledger/accounts/{number}": {"number": "account"},
     "/ledger/entries/{kind}/{cause_id}": {"kind": "cause_kind"},
 }
+LANGUAGE = "/{language:language}"
 NOTHING = "00000000-0000-7000-8000-000000000007"
 
 
@@ -97,24 +98,24 @@ def token_field(world: World, who: str) -> dict[str, str]:
     return {CSRF_FIELD: csrf_token(world.cookies[who])} if who in world.cookies else {}
 
 
-def routes(app: FastAPI, language: str) -> list[PageRoute]:
-    """Every page and act in one language."""
-    found = [route for route in app.router.routes if isinstance(route, PageRoute) and route.language == language]
+def routes(app: FastAPI) -> list[PageRoute]:
+    """Every page and act."""
+    found = [route for route in app.router.routes if isinstance(route, PageRoute)]
     return [route for route in found if not route.name.startswith("missing.")]
 
 
 def visits(world: World, method: str, language: str = "ja") -> list[Visit]:
     """Every page (GET) or act (POST), once for each thing that it may be about."""
     found = []
-    for route in routes(world.app, language):
+    for route in routes(world.app):
         if method not in route.methods:
             continue
-        plain = route.path.removeprefix(f"/{language}") or "/"
+        plain = route.path.removeprefix(LANGUAGE) or "/"
         beginnings = [start for start in CASES if plain == start or plain.startswith(f"{start}/")]
         for case in CASES[max(beginnings, key=len)] if beginnings else ("",):
             values = _values(world, plain, case)
-            path = route.path
-            for name in route.param_convertors:
+            path = route.path.replace(LANGUAGE, f"/{language}")
+            for name in route.param_convertors.keys() - {"language"}:
                 path = path.replace(f"{{{name}:uuid}}", f"{{{name}}}").replace(f"{{{name}}}", str(values[name]))
             found.append(Visit(f"{method} {plain} {case}".strip(), method, path, route))
     return found

@@ -9,9 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from kiban.kit.errors import BadInput
+from kiban.office.awards.models import Selection
 from kiban.office.awards.schemas import Replayed
 from kiban.office.awards.solver import AwardProblem, replay
 from kiban.office.awards.studies import get_study
+from kiban.office.calls.models import Call
 from kiban.office.calls.service import get_call
 from kiban.office.work import Work
 
@@ -26,9 +28,14 @@ def certificate_file(work: Work, call_id: uuid.UUID, study_id: uuid.UUID) -> dic
         Forbidden: a conflict of interest, or no role that reads studies.
     """
     study = get_study(work, call_id, study_id)
+    return file_of(get_call(work, call_id), study)
+
+
+def file_of(call: Call, study: Selection) -> dict[str, Any]:
+    """As `certificate_file`, of a study that was read already."""
     return {
         "format": FORMAT,
-        "call": get_call(work, call_id).code,
+        "call": call.code,
         "study": study.number,
         "problem_sha256": study.problem_sha256,
         "problem": study.problem,

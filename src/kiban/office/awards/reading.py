@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kiban.office.awards import repository
 from kiban.office.awards.models import Decision, Pin, Selection
@@ -31,6 +31,7 @@ __all__ = [
     "how_far",
     "pins_of",
     "study_lines",
+    "with_study",
 ]
 
 
@@ -84,6 +85,14 @@ def desk(work: Work, call_id: uuid.UUID, study_id: uuid.UUID | None = None) -> D
         entrants={str(entrant.proposal.id): entrant for entrant in repository.named_entrants(work.session, call_id)},
         decision=repository.decision(work.session, call_id),
     )
+
+
+def with_study(work: Work, desk: Desk, study_id: uuid.UUID) -> Desk:
+    """A desk with another study of its call. Raises: NotFound: no such study."""
+    study = repository.study(work.session, desk.call.id, study_id)
+    if study is None:
+        raise NotFound(NO_STUDY, where="study")
+    return replace(desk, study=study)
 
 
 def pins_of(work: Work, desk: Desk) -> list[tuple[Pin, str]]:

@@ -67,6 +67,16 @@ def get_released(work: Work, release_id: uuid.UUID) -> Released:
     return _with_makers(work, [found])[0]
 
 
+def licences(work: Work) -> list[str]:
+    """All under which a model was released."""
+    return repository.licences(work.session)
+
+
+def latest(work: Work, most: int) -> list[tuple[uuid.UUID, str]]:
+    """Ids and names of the latest releases."""
+    return repository.names(work.session, most)
+
+
 def _with_makers(work: Work, releases: list[ModelRelease]) -> list[Released]:
     makers = repository.makers(work.session, {each.grant_id for each in releases}) if releases else {}
     found = []

@@ -209,12 +209,13 @@ def _origin(request: Request) -> dict[str, Any]:
     return {"request_id": request.state.request_id, "address": request.state.address}
 
 
-def add_routes(app_router: APIRouter, router: APIRouter, prefix: str) -> None:
-    """Add a module's routes as work routes, one beside the other: nested routers would be searched one by one."""
+def work_routes(router: APIRouter, prefix: str) -> list[WorkRoute]:
+    """A module's routes as work routes, to stand beside the others': nested routers would be searched one by one."""
+    made = APIRouter()
     for route in router.routes:
         if not isinstance(route, APIRoute):
             raise TypeError(f"{route}: not a route of the API")
-        app_router.add_api_route(
+        made.add_api_route(
             prefix + route.path,
             route.endpoint,
             response_model=route.response_model,
@@ -235,6 +236,7 @@ def add_routes(app_router: APIRouter, router: APIRouter, prefix: str) -> None:
             openapi_extra=route.openapi_extra,
             route_class_override=WorkRoute,
         )
+    return [route for route in made.routes if isinstance(route, WorkRoute)]
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from starlette.responses import Response
 
@@ -10,9 +11,10 @@ from kiban.kit.figures import short_count
 from kiban.kit.manifest import Manifest
 from kiban.kit.store import Artifact
 from kiban.office.errors import NotFound
-from kiban.office.reports import released, released_repository
+from kiban.office.reports import released
 from kiban.office.reports.released import Released
 from kiban.office.reports.schemas import Score
+from kiban.office.work import Work
 from kiban.portal.api.dependencies import Reading
 from kiban.portal.artifacts import comparison, files
 from kiban.portal.artifacts.access import Access, access_of
@@ -42,7 +44,8 @@ def _scores_in_words(row: Released) -> str | None:
 
 
 def score_in_words(score: Score, fmt: PlainFormats) -> str:
-    assert score.value is not None and score.ci95 is not None  # a score with a value has both
+    assert score.value is not None
+    assert score.ci95 is not None  # a score with a value has both
     task = in_language(label(score.task, "task"), fmt.language)
     low, high = (fmt.number(end, 3) for end in score.ci95)
     return f"{task} {fmt.number(score.value, 3)} ({low}–{high}, n={score.n:,})"
@@ -73,7 +76,7 @@ MODELS: Table[Released] = Table(
 @pages.get("/models")
 def index(work: Reading, query: ListQuery, q: ChosenText = None, licence: ChosenText = None) -> View | Response:
     """All models that grants led to."""
-    licences = {each: each for each in released_repository.licences(work.session)}
+    licences = {each: each for each in released.licences(work)}
     listing = MODELS.list(
         query,
         lambda page: released.list_released(work, page, text=q or "", licence=licence),
@@ -92,7 +95,7 @@ def index(work: Reading, query: ListQuery, q: ChosenText = None, licence: Chosen
 def show(work: Reading, query: ListQuery, release_id: uuid.UUID, scale: Scale = "linear") -> View | Response:
     """One model; what the store holds of it is shown beside what its release says."""
     shown, fmt = released.get_released(work, release_id), plain_formats()
-    context: dict[str, object] = {
+    context: dict[str, Any] = {
         "released": shown,
         "model": shown.model,
         "score_charts": score_charts([(shown.model.name, shown.model.scores)], fmt),
@@ -122,7 +125,7 @@ def _artifact(store: ArtifactIndex, shown: Released) -> Artifact | None:
 
 def _of_artifact(
     store: ArtifactIndex, artifact: Artifact, shown: Released, access: Access, fmt: PlainFormats, scale: Scale
-) -> dict[str, object]:
+) -> dict[str, Any]:
     manifest = artifact.manifest
     curve, charts = curve_charts(artifact, fmt, log=scale == "log")
     chain = [node.manifest for node in store.lineage(artifact.digest).nodes.values() if node.manifest is not None]
@@ -156,7 +159,7 @@ ReleaseId = Chosen[uuid.UUID]
 @pages.get("/models/compare")
 def compare(work: Reading, one: ReleaseId = None, other: ReleaseId = None, scale: Scale = "linear") -> View | Response:
     """Two models on the same tasks; without two, the choice of them."""
-    shown = {"choices": _choices(work), "one": one, "other": other, "scale": scale}
+    shown: dict[str, Any] = {"choices": _choices(work), "one": one, "other": other, "scale": scale}
     if one is None or other is None:
         return view("models/compare.html", **shown, pair=None)
     pair = [released.get_released(work, each) for each in (one, other)]
@@ -183,6 +186,6 @@ def compare(work: Reading, one: ReleaseId = None, other: ReleaseId = None, scale
     )
 
 
-def _choices(work: Reading, without: uuid.UUID | None = None) -> list[tuple[str, str]]:
-    found = released_repository.names(work.session, CHOICES)
+def _choices(work: Work, without: uuid.UUID | None = None) -> list[tuple[str, str]]:
+    found = released.latest(work, CHOICES)
     return [(str(release_id), name) for release_id, name in found if release_id != without]

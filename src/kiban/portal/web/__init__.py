@@ -20,14 +20,13 @@ NO_PAGES = ("api", "static", "health", "metrics")
 def install(app: FastAPI, settings: Settings) -> Assets:
     """Add the pages to an application. Returns the files that they use."""
     from kiban.portal.pages import AREAS
-    from kiban.portal.web.views import Renderer
+    from kiban.portal.web.views import renderer_for
 
-    assets = Assets()
-    app.state.renderer = Renderer(settings.programme_name, assets)
+    renderer = app.state.renderer = renderer_for(settings.programme_name)
     for area in (*AREAS, "missing"):
-        import_module(f"kiban.portal.pages.{area}").pages.install(app.router)
+        app.router.routes.extend(import_module(f"kiban.portal.pages.{area}").pages.routes)
     app.router.routes.append(Route("/{path:path}", _in_a_language, include_in_schema=False))
-    return assets
+    return renderer.assets
 
 
 def tell(scope: Scope, trouble: Trouble) -> Response:

@@ -33,6 +33,7 @@ ROW = "_row"  # `team.2._row`: a row that was added and has nothing yet
 MOST_FIELDS, MOST_FILES = 5000, 20
 LARGEST_FIELD_BYTES = FORM_BYTES  # the whole form's limit is the only one
 MOST_ROWS, DEEPEST = 1000, 8
+ROW_DIGITS = 9
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -99,7 +100,7 @@ class PostedForm:
                 holder[steps[-1]] = value
             elif isinstance(holder.get(steps[-1]), str):
                 del holder[steps[-1]]
-        return cast(dict[str, Any], _lists(tree))
+        return {name: _lists(value) for name, value in tree.items() if name not in (ROWS, ROW)}
 
     def read(self, schema: type[M], under: str = "", **more: Any) -> M:
         """The fields as one of the office's schemas.
@@ -114,6 +115,8 @@ class PostedForm:
         tree = self.tree()
         if under:
             tree = tree.get(under, {})
+            if not isinstance(tree, dict):
+                raise _odd(under)
         known = {key: value for key, value in tree.items() if under or key in schema.model_fields}
         return self.read_schema(schema, known | more, under)
 
@@ -155,22 +158,28 @@ class PostedForm:
 def _row_numbers(fields: Sequence[tuple[str, str]], name: str) -> Iterator[int]:
     for given, _ in fields:
         if given.startswith(f"{name}."):
-            step = given[len(name) + 1 :].split(".", 1)[0]
-            if step.isascii() and step.isdigit() and int(step) < MOST_ROWS:
-                yield int(step)
+            row = _row_number(given[len(name) + 1 :].split(".", 1)[0])
+            if row is not None and row < MOST_ROWS:
+                yield row
 
 
 def _without(fields: Sequence[tuple[str, str]], row: str) -> Iterator[tuple[str, str]]:
     """Fields without one row (`team.2`); the rows after it move up."""
     name, _, number = row.rpartition(".")
+    gone = _row_number(number)
     for given, value in fields:
         rest = given.removeprefix(f"{name}.")
         step, dot, tail = rest.partition(".")
-        if rest == given or not step.isdigit() or not number.isdigit():
+        at = _row_number(step)
+        if rest == given or at is None or gone is None:
             yield given, value
-        elif int(step) != int(number):
-            at = int(step) - (int(step) > int(number))
-            yield f"{name}.{at}{dot}{tail}", value
+        elif at != gone:
+            yield f"{name}.{at - (at > gone)}{dot}{tail}", value
+
+
+def _row_number(step: str) -> int | None:
+    """Of a step such as `2`; hand-made requests have others, with more digits than Python reads, or `²`."""
+    return int(step) if step.isascii() and step.isdigit() and len(step) <= ROW_DIGITS else None
 
 
 def _lists(value: Any) -> Any:
@@ -178,7 +187,7 @@ def _lists(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     items = {key: _lists(each) for key, each in value.items() if key not in (ROWS, ROW)}
-    are_rows = bool(items) and all(key.isascii() and key.isdigit() for key in items)
+    are_rows = bool(items) and all(_row_number(key) is not None for key in items)
     if are_rows:
         return [items[key] for key in sorted(items, key=int)]
     return [] if ROWS in value else items
@@ -307,4 +316,4 @@ class BoundForm:
         """All that was posted, to be carried on where the form cannot be taken yet."""
         if self._posted is None:
             return ()
-        return tuple(item for item in self._posted.fields if item[0] not in OWN)
+        return tuple(item for item in self._posted.fields if item[0] != CSRF_FIELD)

@@ -49,7 +49,12 @@ PUBLIC = (
 )
 OWN = (
     Item("proposals.index", _("Proposals"), _somebody, "/proposals"),
-    Item("reviews.index", pgettext("work", "Reviews"), _with(Role.REVIEWER, Role.PANEL, Role.OPERATOR, Role.AUDITOR), "/reviews"),
+    Item(
+        "reviews.index",
+        pgettext("work", "Reviews"),
+        _with(Role.REVIEWER, Role.PANEL, Role.OPERATOR, Role.AUDITOR),
+        "/reviews",
+    ),
     Item("studio.index", _("Award studio"), _with(Role.PANEL, Role.OPERATOR, Role.AUDITOR), "/studio"),
     Item("grants.index", _("Grants"), _member, "/grants"),
     Item("demand.index", _("Demand survey"), _member, "/demand"),

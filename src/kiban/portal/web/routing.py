@@ -7,6 +7,7 @@ failed one was rolled back.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
@@ -82,29 +84,45 @@ class Pages:
 
         return add
 
-    def install(self, router: APIRouter) -> None:
-        """Add the area's pages in every language."""
+    @functools.cached_property
+    def routes(self) -> list[PageRoute]:
+        """Made once: making them takes longer than most requests, and no application changes them."""
+        router = APIRouter()
         for spec in self.specs:
             name = f"{self.area}.{spec.endpoint.__name__}"
             ADDRESSES.add(name, spec.path)
-            for language in LANGUAGES:
-                router.add_api_route(
-                    f"/{language}{spec.path}".rstrip("/"),
-                    spec.endpoint,
-                    methods=[spec.method],
-                    name=name,
-                    response_model=None,
-                    include_in_schema=False,
-                    openapi_extra=OPEN if spec.is_open else None,
-                    route_class_override=PageRoute,
-                )
-                route = router.routes[-1]
-                assert isinstance(route, PageRoute)
-                route.language, route.shows = language, spec.shows
+            router.add_api_route(
+                f"/{{language:language}}{spec.path}".rstrip("/"),
+                spec.endpoint,
+                methods=[spec.method],
+                name=name,
+                response_model=None,
+                include_in_schema=False,
+                openapi_extra=OPEN if spec.is_open else None,
+                route_class_override=PageRoute,
+            )
+            route = router.routes[-1]
+            assert isinstance(route, PageRoute)
+            route.shows = spec.shows
+        return [route for route in router.routes if isinstance(route, PageRoute)]
+
+
+class _LanguageConvertor(Convertor[str]):
+    """The first part of a page's path."""
+
+    regex = "|".join(LANGUAGES)
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("language", _LanguageConvertor())
 
 
 class PageRoute(WorkRoute):
-    language: Language
     shows: str | None  # the route with this one's form
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -112,7 +130,7 @@ class PageRoute(WorkRoute):
         self.takes_key = False  # forms have none, and answers that hold a secret are kept nowhere
 
         async def handle(request: Request) -> Response:
-            page = Page(request, self.language, self.name)
+            page = Page(request, cast(Language, request.path_params["language"]), self.name)
             with pages.making(page):
                 return await self._handle(request, page)
 
@@ -122,12 +140,11 @@ class PageRoute(WorkRoute):
         try:
             if request.method == "POST":
                 request.state.posted = page.posted = PostedForm()
+                _refuse_other_sites(request)  # before it is read: nothing of it is to be shown on a page of ours
                 request.state.posted = page.posted = await read_form(request)
-                _refuse_other_sites(request)
                 rearranged = page.posted.rearranged()
                 if rearranged is not None:
-                    page.posted = rearranged
-                    return await self._form_again(page, None)
+                    return await self._form_again(page, rearranged, None)
             return await self.answer(request)
         except ClientDisconnect:
             raise
@@ -145,26 +162,23 @@ class PageRoute(WorkRoute):
             if isinstance(error, _WrongSession):
                 return await self._show(page, _resume(page, is_signed_in=True))
             has_form = failure.status in FORM_AGAIN or (failure.status == 401 and self._is_open)
-            if has_form and self.shows is not None:
-                return await self._form_again(page, failure)
+            if has_form and self.shows is not None and not isinstance(error, _OtherSite):
+                return await self._form_again(page, page.posted, failure)
         return await self._show(page, View("error.html", {}, failure.status))
 
     @property
     def _is_open(self) -> bool:
         return (self.openapi_extra or {}).get("security") == []
 
-    async def _form_again(self, page: Page, failure: Failure | None) -> Response:
+    async def _form_again(self, page: Page, posted: PostedForm | None, failure: Failure | None) -> Response:
         """The page with this act's form, with what was typed."""
         request = page.request
         shown = next(
             route
             for route in request.app.router.routes
-            if isinstance(route, PageRoute)
-            and route.name == self.shows
-            and route.language == self.language
-            and "GET" in (route.methods or ())
+            if isinstance(route, PageRoute) and route.name == self.shows and "GET" in (route.methods or ())
         )
-        path = f"{page.root_path}/{self.language}{ADDRESSES.path(shown.name, _only(shown, request.path_params))}"
+        path = f"{page.root_path}/{page.language}{ADDRESSES.path(shown.name, _only(shown, request.path_params))}"
         state = request.scope["state"] | {"keep": False}
         scope = {
             **request.scope,
@@ -174,11 +188,13 @@ class PageRoute(WorkRoute):
             "route": shown,
             "state": state,
         }
-        again = Page(Request(scope, _nothing_more), self.language, shown.name, page.posted, failure)
+        again = Page(Request(scope, _nothing_more), page.language, shown.name, posted, failure)
         with pages.making(again):
             try:
                 response = await shown.answer(again.request)
             except Exception as error:
+                if isinstance(error, Unauthenticated) and page.posted is not None and page.posted.fields:
+                    return await self._show(page, _resume(page, is_signed_in=False))
                 response = await shown._after(error, again.request, again)
                 if response.status_code < 400:  # to the sign-in page
                     return response
@@ -234,19 +250,27 @@ class _WrongSession(Forbidden):
     """The form belongs to another session than the browser's."""
 
 
+class _OtherSite(Forbidden):
+    """The form is not one of ours."""
+
+
 def _refuse_other_sites(request: Request) -> None:
-    """Raises: Forbidden: another site sent the browser here with a form of its own (OWASP, 2024: Fetch Metadata)."""
+    """Raises: _OtherSite: another site sent the browser here with a form of its own (OWASP, 2024: Fetch Metadata)."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         if site in ("same-origin", "none"):
             return
-        raise Forbidden("the form was sent from another site")
+        raise _OtherSite("the form was sent from another site")
     origin = request.headers.get("origin")
     if origin is None:  # no browser of today; the session's token is asked for all the same
         return
     ours = {request.headers.get("host", ""), urlsplit(office_of(request).settings.public_url).netloc}
-    if urlsplit(origin).netloc not in ours:
-        raise Forbidden("the form was sent from another site")
+    try:
+        theirs = urlsplit(origin).netloc
+    except ValueError:
+        theirs = ""
+    if not theirs or theirs not in ours:  # `null`: a page that hides where it is from
+        raise _OtherSite("the form was sent from another site")
 
 
 def _to_sign_in(page: Page) -> Response:
@@ -260,7 +284,7 @@ def _to_sign_in(page: Page) -> Response:
 
 
 def _only(route: PageRoute, given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in route.param_convertors}
+    return {name: value for name, value in given.items() if name in route.param_convertors and name != "language"}
 
 
 async def _nothing_more() -> Message:

@@ -185,6 +185,12 @@ class Renderer:
             return environment.get_template(shown.template).render(context)
 
 
+@functools.lru_cache(maxsize=8)
+def renderer_for(programme_name: str) -> Renderer:
+    """One for all applications of a process that show the same programme: its templates are compiled once."""
+    return Renderer(programme_name, Assets())
+
+
 def _policy(inline_css_source: str) -> str:
     """What pages may load and do: their own files, and the one style sheet that stands in the page itself."""
     allowed = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
@@ -66,7 +67,7 @@ def compare(
     access = access_of(work, store.contents())
     seen = [each for each in store.search() if access.sees(each.digest)][:CHOICES]
     choices = [(each.digest, f"{plain(each.name)} – {kind_of(each)} – {each.digest[:12]}") for each in seen]
-    shown = {"choices": choices, "one": one, "other": other, "scale": scale}
+    shown: dict[str, Any] = {"choices": choices, "one": one, "other": other, "scale": scale}
     if one is None or other is None:
         return view("runs/compare.html", **shown, sides=None)
     first, second = find(work, store, one)[0], find(work, store, other)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from kiban.kit.figures import headline, stage_word
 from kiban.kit.lineage import LineageEdge, LineageNode, external_role
@@ -29,10 +29,8 @@ def lineage_chart(index: ArtifactIndex, digest: str, access: Access, fmt: PlainF
     None where its manifests contradict each other.
     """
     below, above = index.lineage(digest), index.descendants(digest)
-    nodes: Mapping[str, LineageNode] = below.nodes | {
-        key: node for key, node in above.nodes.items() if access.sees(node.digest)
-    }
-    nodes = dict([*nodes.items()][:MOST_BOXES])
+    seen = {key: node for key, node in above.nodes.items() if access.sees(node.digest)}
+    nodes = dict([*(dict(below.nodes) | seen).items()][:MOST_BOXES])
     edges = [*below.edges, *(edge for edge in above.edges if edge.target in nodes)]
     boxes = [_box(node, edges, access, fmt, is_present=key == digest) for key, node in nodes.items()]
     try:
@@ -72,11 +70,9 @@ def curve_charts(artifact: Artifact, fmt: PlainFormats, *, log: bool) -> tuple[C
     rate = Quantity(say(_("Learning rate")), fmt, decimals=6)
     speed = Quantity(say(_("Speed")), fmt, unit=say(_("tokens/s")))
     return curve, [
-        charts.over_steps(
-            name, quantity.name, [StepSeries(quantity.name, values)], quantity, steps, log=log and is_loss
-        )
-        for name, quantity, values, is_loss in (
-            ("loss", loss, _values(curve, lambda point: point.loss), True),
+        charts.over_steps(name, quantity.name, [StepSeries(quantity.name, values)], quantity, steps, log=is_log)
+        for name, quantity, values, is_log in (
+            ("loss", loss, _values(curve, lambda point: point.loss), log),
             ("learning-rate", rate, _values(curve, lambda point: point.lr), False),
             ("speed", speed, _values(curve, lambda point: point.tokens_per_s), False),
         )
@@ -113,7 +109,7 @@ def score_charts(named: Sequence[tuple[str, Sequence[Score]]], fmt: PlainFormats
         tasks = dict.fromkeys(score.task for _name, scores in of_metric for score in scores)
         rows = [
             IntervalRow(
-                in_language(label(task, "task"), fmt.language), tuple(each.get(task) for each in parts.values())
+                in_language(label(task, "task"), fmt.language), tuple(part.get(task) for part in parts.values())
             )
             for task in tasks
         ]

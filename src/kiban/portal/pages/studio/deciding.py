@@ -35,7 +35,7 @@ def decision(
     desk = reading.desk(work, call_id, study)
     drafted = desk.decision
     if drafted is not None and desk.study is not None and desk.study.id != drafted.selection_id:
-        desk = reading.desk(work, call_id, drafted.selection_id)
+        desk = reading.with_study(work, desk, drafted.selection_id)
     outcome = outcome_of(desk, drafted.objective if drafted is not None else objective)
     found = [] if desk.study is None else sides(desk.study)
     return view(

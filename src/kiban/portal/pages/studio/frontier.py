@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
+from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
@@ -56,7 +57,12 @@ def frontier(request: Request, work: Reading, call_id: uuid.UUID, study: Chosen[
     desk = reading.desk(work, call_id, study)
     outcome = outcome_of(desk, None)
     points = None if desk.study is None else _kept.get(desk.study.id)
-    shared = {"call": desk.call, "study": desk.study, "outcome": outcome, "may_solve": may_solve(work, call_id)}
+    shared: dict[str, Any] = {
+        "call": desk.call,
+        "study": desk.study,
+        "outcome": outcome,
+        "may_solve": may_solve(work, call_id),
+    }
     if outcome is None or points is None:
         return view("studio/frontier.html", **shared, chart=None)
     receipts = {key: entrant.proposal.receipt or key for key, entrant in desk.entrants.items()}
@@ -87,9 +93,7 @@ def _chart(points: tuple[Point, ...], chosen: str, number: int) -> charts.Chart:
     fmt = PlainFormats(pages_web.current().language)
     lines = []
     for objective in dict.fromkeys(point.objective for point in points):
-        own = sorted(
-            (p for p in points if p.objective == objective and p.value is not None), key=lambda p: p.budget_yen
-        )
+        own = [point for point in points if point.objective == objective and point.value is not None]
         most = max((point.value or 0 for point in own), default=0)
         reached = tuple((float(point.budget_yen), (point.value or 0) / most) for point in own) if most else ()
         lines.append(charts.Objective(str(label(objective, "objective")), reached))

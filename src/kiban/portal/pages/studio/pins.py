@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from starlette.responses import Response
 
@@ -49,7 +50,8 @@ def pins(
 def add_pin(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
     option = form.text("option_key").split(SEPARATOR) if form.text("kind") == "option" else []
     names = ("tier", "pool_id", "start_month")
-    given = form.read(PinIn, **({"option": dict(zip(names, option, strict=False))} if any(option) else {}))
+    more: dict[str, Any] = {"option": dict(zip(names, option, strict=False))} if any(option) else {}
+    given = form.read(PinIn, **more)
     pin = studies.add_pin(work, call_id, given)
     return see_other("studio.pins", call_id=call_id, undo=pin.id, notice="studio.pinned")
 

@@ -29,6 +29,7 @@ from kiban.portal.web.tables import Chosen, Empty, Filter, ListQuery
 from kiban.portal.web.views import View, localised_text, view
 
 Objective = Chosen[ObjectiveName]
+DECIDING = (Role.OPERATOR, Role.PANEL, Role.AUDITOR)
 STANDINGS = ("funded", "not_funded", "pinned_in", "pinned_out", "excluded", "undecided")
 
 
@@ -105,18 +106,15 @@ def outcome_of(desk: Desk, objective: str | None) -> Outcome | None:
 def decided_calls(work: Reading) -> list[Call]:
     """Calls past their deadline on which this person decides, or that they audit; the newest first."""
     found = list_calls(work, PageRequest(limit=LARGEST)).items
-    roles = (Role.OPERATOR, Role.PANEL, Role.AUDITOR)
-    mine = [call for call in found if any(work.actor.has(role, call.id) for role in roles)]
+    mine = [call for call in found if any(work.actor.has(role, call.id) for role in DECIDING)]
     return sorted((call for call in mine if call.closed_at is not None), key=lambda call: call.opens_at, reverse=True)
 
 
 @pages.get("/studio")
 def index(work: Reading) -> View | Response:
     """Calls whose proposals are in, with how far each has come."""
-    if not any(
-        work.actor.has(role) or work.actor.calls_with(role) for role in (Role.OPERATOR, Role.PANEL, Role.AUDITOR)
-    ):
-        work.require(Role.OPERATOR, Role.PANEL, Role.AUDITOR)
+    if not any(work.actor.calls_with(role) for role in DECIDING):
+        work.require(*DECIDING)
     calls = decided_calls(work)
     return view("studio/index.html", calls=calls, how_far=reading.how_far(work, [call.id for call in calls]))
 
@@ -136,7 +134,13 @@ def show(
     desk = reading.desk(work, call_id, study)
     outcome = outcome_of(desk, objective)
     request = StudyRequest() if desk.study is None else StudyRequest.model_validate(desk.study.options)
-    shared = {"desk": desk, "call": desk.call, "request": request, "outcome": outcome, "objectives": OBJECTIVES}
+    shared: dict[str, Any] = {
+        "desk": desk,
+        "call": desk.call,
+        "request": request,
+        "outcome": outcome,
+        "objectives": OBJECTIVES,
+    }
     shared |= {
         "objective_options": [
             (name, label(name, "objective"), each.ja if pages_web.current().language == "ja" else each.en)
@@ -221,7 +225,8 @@ def compare(
     work: Reading, call_id: uuid.UUID, a: uuid.UUID, b: uuid.UUID, objective: ObjectiveName = "merit"
 ) -> View | Response:
     """Two studies for one objective: totals beside each other, who comes in and who goes out."""
-    first, second = reading.desk(work, call_id, a), reading.desk(work, call_id, b)
+    first = reading.desk(work, call_id, a)
+    second = reading.with_study(work, first, b)
     outcomes = [cast(Outcome, outcome_of(desk, objective)) for desk in (first, second)]
     funded = [{row.candidate.proposal_id: row for row in each.rows if row.option is not None} for each in outcomes]
     changed = [
@@ -257,7 +262,6 @@ def certificate(work: Reading, call_id: uuid.UUID, study_id: uuid.UUID) -> Respo
 def check(work: Reading, call_id: uuid.UUID, study_id: uuid.UUID) -> View | Response:
     """Every certificate of a study verified in exact arithmetic, without solving again."""
     desk = reading.desk(work, call_id, study_id)
-    found = certificates.certificate_file(work, call_id, study_id)
-    return view(
-        "studio/check.html", call=desk.call, study=desk.study, found=certificates.replay_file(found, resolve=False)
-    )
+    file = certificates.file_of(desk.call, cast(Selection, desk.study))
+    found = certificates.replay_file(file, resolve=False)
+    return view("studio/check.html", call=desk.call, study=desk.study, found=found)
