@@ -24,6 +24,7 @@ from kiban.portal.api.recent import Recents
 from kiban.portal.api.routing import WorkRoute, work_routes
 from kiban.portal.serving import ModelServer
 from kiban.portal.web.assets import ServeAssets
+from kiban.portal.web.heads import HeadsOfPages
 
 PREFIX = "/api/v1"
 MODULES = ("auth", *members.MODULES)
@@ -70,7 +71,7 @@ def create_app(
     app.router.routes.extend(_api_routes())
     health.install(app)
     openapi.install(app, cookie_name(office.settings))
-    problems.install(app)
+    problems.install(app, web.tell)
     settings = office.settings
     assets = web.install(app, settings)
     surroundings = Surroundings(
@@ -79,6 +80,7 @@ def create_app(
         over_tls=settings.public_url.startswith("https://"),
     )
     app.add_middleware(KeptAnswers, recents=recents, cookie_name=cookie_name(settings))
+    app.add_middleware(HeadsOfPages)
     app.add_middleware(Compression)
     app.add_middleware(ServeAssets, assets=assets)
     app.add_middleware(RequestContext, surroundings=surroundings, tell=web.tell)

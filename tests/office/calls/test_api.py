@@ -16,7 +16,7 @@ from .conftest import call_in, published
 
 
 def client(office: Office, actor: Actor, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    monkeypatch.setattr(identity, "identify", lambda request: actor)
+    monkeypatch.setattr(identity, "identify", lambda request, *_: actor)
     return TestClient(create_app(office), headers={"X-Requested-With": "tests"})
 
 

@@ -22,7 +22,7 @@ from .conftest import Running
 def test_from_a_report_to_the_postings(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     running.use(3600)
     actors = {"now": running.member}
-    monkeypatch.setattr(identity, "identify", lambda request: actors["now"])
+    monkeypatch.setattr(identity, "identify", lambda request, *_: actors["now"])
     api = TestClient(create_app(running.funded.office), headers={"X-Requested-With": "tests"})
     base = "/api/v1/reports"
     assert len(api.post(f"{base}/grants/{running.grant.id}/milestones").json()) == 2

@@ -43,7 +43,7 @@ class Asked:
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
     """Every method and path of the API."""
     for route in app.routes:
-        if isinstance(route, WorkRoute):
+        if isinstance(route, WorkRoute) and route.path.startswith(PREFIX):
             for method in sorted(route.methods or ()):
                 yield method, route.path.removeprefix(PREFIX)
 

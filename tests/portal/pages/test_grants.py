@@ -124,7 +124,7 @@ def test_freezing_and_closing_say_what_they_do_and_want_a_reason(
 def test_a_report_is_written_handed_in_and_accepted(
     grantee: TestClient, browser_of: BrowserOf, running: Running
 ) -> None:
-    running.use(3600)
+    running.use(900)  # longer, and the session would be over
     path = f"/ja/grants/reports/{running.report().id}"
     form = grantee.get(path).text
     assert "<script>alert" not in form  # the milestone's title
@@ -171,7 +171,7 @@ def test_a_save_as_one_goes_on_writing_answers_with_the_next_version_alone(
 def test_incidents_models_and_events_are_recorded_by_forms(
     grantee: TestClient, browser_of: BrowserOf, running: Running
 ) -> None:
-    running.use(3600)
+    running.use(900)  # 2 GPU-hours
     base = f"/ja/grants/{running.grant.id}"
     incident = post(
         grantee, f"{base}/incidents", title=HOSTILE, severity="high", text="止まった", gpu_seconds_lost="2"
@@ -179,8 +179,8 @@ def test_incidents_models_and_events_are_recorded_by_forms(
     operator = browser_of(Role.OPERATOR)
     assert "<script>alert" not in operator.get(incident).text
     assert post(operator, f"{incident}/refund", gpu_seconds="3", reason="故障") == "422"
-    assert "refunded" in post(operator, f"{incident}/refund", gpu_seconds="2", reason="故障")
-    assert running.funded.standing(running.grant).used.gpu_seconds == 6 * 3600
+    assert "refunded" in post(operator, f"{incident}/refund", gpu_seconds="0.5", reason="故障")
+    assert running.funded.standing(running.grant).used.gpu_seconds == 1.5 * 3600
     assert "incident-closed" in post(operator, f"{incident}/close", text="交換した")
     score = {"scores.0.task": "JMMLU", "scores.0.metric": "accuracy", "scores.0.value": "0.5", "scores.0.n": "100"}
     model = {"name": HOSTILE, "released_on": "2020-01-01", "licence": "Apache-2.0", "parameters": "70億"}

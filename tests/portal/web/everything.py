@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,8 +61,14 @@ class Visit:
 @pytest.fixture(scope="module")
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One for all tests of a file, which leave it as it is."""
-    home = tmp_path_factory.mktemp("world")
-    shutil.copy(request.getfixturevalue("sqlite_template"), home / "office.db")
+    with made_world(request.getfixturevalue("sqlite_template"), tmp_path_factory.mktemp("world")) as made:
+        yield made
+
+
+@contextmanager
+def made_world(template: Path, home: Path) -> Iterator[World]:
+    """The API's world, with what pages have in their paths besides."""
+    shutil.copy(template, home / "office.db")
     url = f"sqlite:///{home / 'office.db'}"
     settings = Settings(home=home, store=home, database_url=url, cookie_secure=False, password_cost=1)
     office = Office(settings, clock=TestClock(), ids=Ids(seed=1))
@@ -116,7 +124,7 @@ def visits(world: World, method: str, language: str = "ja") -> list[Visit]:
             values = _values(world, plain, case)
             path = route.path.replace(LANGUAGE, f"/{language}")
             for name in route.param_convertors.keys() - {"language"}:
-                path = path.replace(f"{{{name}:uuid}}", f"{{{name}}}").replace(f"{{{name}}}", str(values[name]))
+                path = path.replace(f"{{{name}:uuid}}", f"{{{name}}}").replace(f"{{{name}}}", str(values.get(name, NOTHING)))
             found.append(Visit(f"{method} {plain} {case}".strip(), method, path, route))
     return found
 

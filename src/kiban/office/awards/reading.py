@@ -12,7 +12,6 @@ from kiban.office.awards.problem import Problem
 from kiban.office.awards.repository import AnnouncedAward, NamedEntrant
 from kiban.office.awards.studies import NO_STUDY, require_reader
 from kiban.office.calls.models import Call
-from kiban.office.calls.service import get_call
 from kiban.office.errors import NotFound
 from kiban.office.members.models import OrganisationKind
 from kiban.office.members.service import contacts
@@ -72,7 +71,7 @@ def desk(work: Work, call_id: uuid.UUID, study_id: uuid.UUID | None = None) -> D
         NotFound: no such call, or no such study of it.
         Forbidden: a stake or a conflict of interest in the call, or no such role.
     """
-    require_reader(work, call_id)
+    call = require_reader(work, call_id)
     if study_id is None:
         study = repository.newest_study(work.session, call_id)
     else:
@@ -80,7 +79,7 @@ def desk(work: Work, call_id: uuid.UUID, study_id: uuid.UUID | None = None) -> D
         if study is None:
             raise NotFound(NO_STUDY, where="study")
     return Desk(
-        call=get_call(work, call_id),
+        call=call,
         study=study,
         entrants={str(entrant.proposal.id): entrant for entrant in repository.named_entrants(work.session, call_id)},
         decision=repository.decision(work.session, call_id),
@@ -97,10 +96,7 @@ def with_study(work: Work, desk: Desk, study_id: uuid.UUID) -> Desk:
 
 def pins_of(work: Work, desk: Desk) -> list[tuple[Pin, str]]:
     """Every pin of a desk's call, those taken away too, with the name of who set it; the newest first."""
-    pins = repository.pins(work.session, desk.call.id, removed=True)
-    people = contacts(work, {pin.pinned_by for pin in pins if pin.pinned_by is not None})
-    names = {person.person_id: person.name for person in people}
-    return [(pin, names.get(pin.pinned_by, "") if pin.pinned_by else "") for pin in reversed(pins)]
+    return repository.pins_and_names(work.session, desk.call.id)
 
 
 def acted(work: Work, desk: Desk) -> dict[uuid.UUID, str]:
@@ -110,10 +106,10 @@ def acted(work: Work, desk: Desk) -> dict[uuid.UUID, str]:
     return {each.person_id: each.name for each in contacts(work, {each for each in ids if each is not None})}
 
 
-def study_lines(work: Work, call_id: uuid.UUID) -> list[Selection]:
-    """The newest studies of a call; what only one study's page shows is not read. Raises: as `desk`."""
-    require_reader(work, call_id)
-    return repository.study_lines(work.session, call_id, MOST_STUDIES)
+def study_lines(work: Work, call_id: uuid.UUID) -> tuple[Call, list[Selection]]:
+    """A call and its newest studies; what only one study's page shows is not read. Raises: as `desk`."""
+    call = require_reader(work, call_id)
+    return call, repository.study_lines(work.session, call_id, MOST_STUDIES)
 
 
 def how_far(work: Work, call_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Studied]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, defer
 
 from kiban.office.awards.models import Award, Decision, DecisionStatus, Pin, Selection
 from kiban.office.calls.models import Call
-from kiban.office.members.models import Organisation, OrganisationKind
+from kiban.office.members.models import Organisation, OrganisationKind, Person
 from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion
 from kiban.office.reviews.policy import calls_at_stake, conflict_exists
@@ -101,6 +101,12 @@ def pins(session: Session, call_id: uuid.UUID, *, removed: bool = False) -> list
     if not removed:
         statement = statement.where(Pin.removed_at.is_(None))
     return list(session.scalars(statement))
+
+
+def pins_and_names(session: Session, call_id: uuid.UUID) -> list[tuple[Pin, str]]:
+    """All pins with the names of who set them, the newest first."""
+    statement = sa.select(Pin, sa.func.coalesce(Person.name, "")).outerjoin(Person, Person.id == Pin.pinned_by)
+    return list(session.execute(statement.where(Pin.call_id == call_id).order_by(Pin.id.desc())).tuples())
 
 
 def pin(session: Session, call_id: uuid.UUID, pin_id: uuid.UUID) -> Pin | None:

@@ -25,6 +25,7 @@ from kiban.office.awards.solver import (
     solve,
     stability,
 )
+from kiban.office.calls.models import Call
 from kiban.office.calls.service import get_call, lock_call
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.office import Office
@@ -100,14 +101,14 @@ def _problem_for(work: Work, call_id: uuid.UUID, request: StudyRequest) -> Probl
     return build_problem(work, call_id, request)
 
 
-def require_unbiased(work: Work, call_id: uuid.UUID) -> None:
+def require_unbiased(work: Work, call_id: uuid.UUID) -> Call:
     """Go on only for an operator or panel member of the call with neither a stake nor a conflict of interest in it.
 
     Raises:
         NotFound: no such call.
         Forbidden: otherwise.
     """
-    get_call(work, call_id)
+    call = get_call(work, call_id)
     require_impartial(work, call_id, Role.OPERATOR, Role.PANEL)
     if not work.actor.is_system and repository.conflicted(work.session, work.person_id, call_id):
         raise Forbidden(
@@ -115,6 +116,7 @@ def require_unbiased(work: Work, call_id: uuid.UUID) -> None:
             "of interest",
             hint="somebody without one must do this",
         )
+    return call
 
 
 def _store(work: Work, call_id: uuid.UUID, request: StudyRequest, problem: Problem, outcome: Outcome) -> Selection:
@@ -159,7 +161,7 @@ def list_studies(work: Work, call_id: uuid.UUID, page: PageRequest) -> Page[Sele
     return repository.studies(work.session, call_id, page)
 
 
-def require_reader(work: Work, call_id: uuid.UUID) -> None:
+def require_reader(work: Work, call_id: uuid.UUID) -> Call:
     """Go on only for those who decide on the call and for auditors, without a stake or a conflict of interest in it.
 
     Raises:
@@ -167,12 +169,12 @@ def require_reader(work: Work, call_id: uuid.UUID) -> None:
         Forbidden: otherwise.
     """
     if work.actor.has(Role.AUDITOR):
-        get_call(work, call_id)
+        call = get_call(work, call_id)
         require_impartial(work, call_id, Role.AUDITOR)
         if repository.conflicted(work.session, work.person_id, call_id):
             raise Forbidden("one of this call's proposals is closed to you by a conflict of interest")
-        return
-    require_unbiased(work, call_id)
+        return call
+    return require_unbiased(work, call_id)
 
 
 def draw_lottery(work: Work, call_id: uuid.UUID, study_id: uuid.UUID, given: LotteryIn) -> Selection:

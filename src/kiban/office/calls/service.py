@@ -126,6 +126,11 @@ def themes_of(call: Call) -> tuple[Theme, ...]:
     return tuple(Theme.model_validate(each) for each in call.themes)
 
 
+def theme_name(call: Call, key: str) -> tuple[str, str]:
+    """A theme in Japanese and in English; its key, where the call does not have it."""
+    return next(((each.name_ja, each.name_en) for each in themes_of(call) if each.key == key), (key, key))
+
+
 def rubric_of(call: Call) -> tuple[Criterion, ...]:
     return tuple(Criterion.model_validate(each) for each in call.rubric)
 

@@ -6,20 +6,19 @@ import ipaddress
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from fastapi import HTTPException
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.kit.errors import BadInput
 from kiban.portal.api import metrics, problems
 from kiban.portal.api.body import BodyReader
-from kiban.portal.api.problems import Trouble
+from kiban.portal.api.problems import Tell, Trouble
 
 _LOG = structlog.get_logger("kiban.access")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{7,63}", re.ASCII)
@@ -54,10 +53,6 @@ def read_networks(given: str) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(part.strip()) for part in given.split(",") if part.strip())
     except ValueError as error:
         raise BadInput(str(error), where="KIBAN_TRUSTED_PROXIES", hint="networks, separated by commas") from None
-
-
-# How a request that no route has seen is refused, by where it went.
-Tell = Callable[[Scope, Trouble], Response]
 
 
 class RequestContext:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from kiban.kit.errors import BadInput, KibanError, Refused
 from kiban.office.errors import TooMany
@@ -113,12 +114,16 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def install(app: FastAPI) -> None:
-    """Answer every exception with a problem."""
+# How a request that no route has answered is refused, by where it went.
+Tell = Callable[[Scope, Trouble], Response]
+
+
+def install(app: FastAPI, tell: Tell) -> None:
+    """Answer every exception."""
 
     def answer(request: Request, error: Exception) -> Response:
         request_id = str(getattr(request.state, "request_id", ""))
-        return trouble_of(error, request_id).response(request_id)
+        return tell(request.scope, trouble_of(error, request_id))
 
     for kind in (
         KibanError,

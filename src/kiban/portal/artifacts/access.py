@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from kiban.kit.manifest import Manifest
 from kiban.kit.store import Artifact
-from kiban.office.errors import NotFound, Unauthenticated
+from kiban.office.errors import NotFound
+from kiban.office.members import policy
 from kiban.office.reports.released import artifact_rights
 from kiban.office.work import Work
 from kiban.portal.artifacts.index import ArtifactIndex, Contents
@@ -60,20 +61,27 @@ def access_of(work: Work, contents: Contents) -> Access:
 def find(work: Work, index: ArtifactIndex, reference: str) -> tuple[Artifact, Access]:
     """An artifact by its digest or the first digits of it, with what its reader may see beside.
 
+    Raises: as `find_seen`.
+    """
+    access = access_of(work, index.contents())
+    return find_seen(work, index, access, reference), access
+
+
+def find_seen(work: Work, index: ArtifactIndex, access: Access, reference: str) -> Artifact:
+    """An artifact that the reader may see.
+
     Raises:
         Unauthenticated: nobody is signed in, and it is not public, or is not there.
         NotFound: there is none that this reader may see.
     """
-    access = access_of(work, index.contents())
     try:
         found = index.find(reference)
         if not access.sees(found.digest):
             raise NotFound("there is no such artifact in the programme's store", where=reference[:64])
     except NotFound:
-        if work.actor.person_id is None:
-            raise Unauthenticated("sign in first") from None
+        policy.require_somebody(work)
         raise
-    return found, access
+    return found
 
 
 def _made_from(digests: Iterable[str], contents: Contents) -> set[str]:

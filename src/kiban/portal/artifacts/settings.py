@@ -12,9 +12,10 @@ from kiban.kit.text import visible_text
 MOST_ENTRIES = 400
 MOST_CHARACTERS = 500
 MOST_DEPTH = 8
-# An absolute path, one from the home or a folder above, a drive, or a file's address. Where a text goes on after it, so
-# does what is left.
-_FOLDERS = re.compile(r"(?:file://|(?<![\w/:.])(?:~|\.{1,2})?/|\b[A-Za-z]:\\)(?:[^\s/\\\"',;]+[/\\])+")
+# A text that is a path, which may hold spaces; and paths within a text: absolute ones, from the home or a folder above,
+# on a drive, or a file's address.
+_PATH = re.compile(r"(?:file://|~|\.{1,2})?/[^\n]*/")
+_FOLDERS = re.compile(r"(?:file://[^\s/]*/|(?<![\w/:.])(?:~|\.{1,2})?/|\b[A-Za-z]:\\)(?:[^\s/\\\"',;]+[/\\])+")
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,16 @@ def written(value: Any) -> str:
         return "{…}" if value else "{}"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, float) and value.is_integer() and abs(value) >= 1000:
+        return f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def plain(text: str) -> str:
     """Without folders, control characters and what is too much."""
-    text = visible_text(_FOLDERS.sub("…/", text[: 4 * MOST_CHARACTERS]))
+    text = text[: 4 * MOST_CHARACTERS]
+    whole = _PATH.match(text)
+    text = visible_text(f"…/{text[whole.end() :]}" if whole is not None else _FOLDERS.sub("…/", text))
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 

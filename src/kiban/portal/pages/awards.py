@@ -15,13 +15,13 @@ from kiban.office.awards.letters.decision_record import decision_record
 from kiban.office.awards.letters.document import Document, to_html
 from kiban.office.awards.letters.letter import letter as letter_of
 from kiban.office.awards.reading import AnnouncedAward
-from kiban.office.calls.service import themes_of
+from kiban.office.calls.service import theme_name
 from kiban.office.errors import Unauthenticated
 from kiban.office.members.models import OrganisationKind
 from kiban.portal import charts
 from kiban.portal.api.dependencies import Reading
 from kiban.portal.format import PlainFormats
-from kiban.portal.i18n import _, pgettext
+from kiban.portal.i18n import Text, _, in_language, pgettext
 from kiban.portal.web import page as pages_web
 from kiban.portal.web.labels import label
 from kiban.portal.web.routing import Pages
@@ -32,10 +32,8 @@ pages = Pages("awards")
 _FILE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
 
 
-def theme_name(row: AnnouncedAward) -> tuple[str, str]:
-    """In Japanese and in English; the key, where the call no longer has the theme."""
-    key = row.proposal.theme
-    return next(((each.name_ja, each.name_en) for each in themes_of(row.call) if each.key == key), (key, key))
+def _theme(row: AnnouncedAward) -> tuple[str, str]:
+    return theme_name(row.call, row.proposal.theme)
 
 
 AWARDS: Table[AnnouncedAward] = Table(
@@ -50,7 +48,7 @@ AWARDS: Table[AnnouncedAward] = Table(
             sort="organisation",
         ),
         Column("kind", _("Kind of organisation"), lambda row: row.organisation.kind, kind="enum", sort="kind"),
-        Column("theme", _("Theme"), theme_name, kind="localised", sort="theme"),
+        Column("theme", _("Theme"), _theme, kind="localised", sort="theme"),
         Column("yen", _("Amount"), lambda row: row.award.yen, kind="yen", sort="yen"),
         Column("gpu_time", _("GPU time"), lambda row: row.award.gpu_seconds, kind="gpu_time", sort="gpu_time"),
         Column("pool", _("Pool"), lambda row: row.pool.name, sort="pool"),
@@ -87,7 +85,7 @@ def index(
     rows = [row for row in everything if all(value in (None, _keys(row)[name]) for name, value in wanted.items())]
     calls = {row.call.id: row.call for row in everything}
     titles = {key: localised_text(call, "title") for key, call in calls.items()}
-    themes = {row.proposal.theme: _own(theme_name(row)) for row in everything}
+    themes = {row.proposal.theme: _own(_theme(row)) for row in everything}
     listing = AWARDS.of(
         query,
         rows,
@@ -128,20 +126,25 @@ def _own(both: tuple[str, str]) -> str:
     return both[0] if pages_web.current().language == "ja" else both[1]
 
 
+def _said(text: Text) -> str:
+    """In the page's language, before the page is made."""
+    return in_language(text, pages_web.current().language)
+
+
 def _charts(rows: list[AnnouncedAward]) -> list[charts.Chart]:
     fmt = PlainFormats(pages_web.current().language)
-    yen = charts.Quantity(str(_("Amount")), fmt, "yen")
-    time = charts.Quantity(str(_("GPU time")), fmt, "gpu_time")
-    source = str(_("The awards listed below"))
+    yen = charts.Quantity(_said(_("Amount")), fmt, "yen")
+    time = charts.Quantity(_said(_("GPU time")), fmt, "gpu_time")
+    source = _said(_("The awards listed above"))
 
-    by_theme = _sums(rows, lambda row: _own(theme_name(row)), lambda row: row.award.yen)
-    by_kind = _sums(rows, lambda row: str(label(row.organisation.kind)), lambda row: row.award.yen)
+    by_theme = _sums(rows, lambda row: _own(_theme(row)), lambda row: row.award.yen)
+    by_kind = _sums(rows, lambda row: _said(label(row.organisation.kind)), lambda row: row.award.yen)
     by_pool = _sums(rows, lambda row: row.pool.name, lambda row: row.award.gpu_seconds)
-    kinds, themes, pools = str(_("Kind of organisation")), str(_("Theme")), str(_("Pool"))
+    kinds, themes, pools = _said(_("Kind of organisation")), _said(_("Theme")), _said(_("Pool"))
     return [
-        charts.bars("by-theme", str(_("Amount by theme")), by_theme, yen, heading=themes, source=source),
-        charts.bars("by-kind", str(_("Amount by kind of organisation")), by_kind, yen, heading=kinds, source=source),
-        charts.bars("by-pool", str(_("GPU time by pool")), by_pool, time, heading=pools, source=source),
+        charts.bars("by-theme", _said(_("Amount by theme")), by_theme, yen, heading=themes, source=source),
+        charts.bars("by-kind", _said(_("Amount by kind of organisation")), by_kind, yen, heading=kinds, source=source),
+        charts.bars("by-pool", _said(_("GPU time by pool")), by_pool, time, heading=pools, source=source),
     ]
 
 

@@ -220,7 +220,7 @@ def account(
     )
 
 
-@pages.get("/ledger/entries/{kind}/{cause_id}")
+@pages.get("/ledger/entries/{kind}/{cause_id:path}")
 def entry(work: Reading, query: ListQuery, kind: CauseKind, cause_id: CauseId) -> View | Response:
     """Everything that one cause has posted."""
     rows = reading.entry(work, kind, cause_id)

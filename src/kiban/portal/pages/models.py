@@ -66,7 +66,7 @@ MODELS: Table[Released] = Table(
         Column("parameters", _("Parameters"), lambda row: row.model.parameters, "number", "parameters"),
         Column("tokens", _("Tokens trained"), lambda row: row.model.tokens, "number", "tokens", none=_("not said")),
         Column("licence", _("Licence"), lambda row: row.model.licence),
-        Column("scores", _("Scores with 95% interval"), _scores_in_words, none=_("not measured")),
+        Column("scores", _("Scores with 95%% interval"), _scores_in_words, none=_("not measured")),
         Column("released_on", _("Released on"), lambda row: row.model.released_on, "date", "released_on"),
     ],
     caption=_("Models"),

@@ -178,7 +178,10 @@ def _chart(found: Sequence[MonthOfUse], pools: dict[uuid.UUID, str]) -> charts.C
         by_pool[each.pool_id][months.first_day(each.month)] += each.gpu_seconds
     largest = sorted(by_pool.items(), key=lambda item: -sum(item[1].values()))
     series = [
-        charts.MonthSeries(pools.get(pool_id, "–") if pool_id else in_language(_("No pool"), fmt.language), tuple(sorted(values.items())))
+        charts.MonthSeries(
+            pools.get(pool_id, "–") if pool_id else in_language(_("No pool"), fmt.language),
+            tuple(sorted(values.items())),
+        )
         for pool_id, values in largest[:MOST_SERIES]
     ]
     rest: dict[date, float] = defaultdict(float)

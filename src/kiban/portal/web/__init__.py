@@ -32,14 +32,14 @@ def install(app: FastAPI, settings: Settings) -> Assets:
 def tell(scope: Scope, trouble: Trouble) -> Response:
     """Refuse a request that has not reached a route: on a page's address as a page, elsewhere as a problem."""
     from kiban.portal.web.failures import failure_of_trouble
-    from kiban.portal.web.page import Page, making
+    from kiban.portal.web.page import Page, language_of, making
     from kiban.portal.web.views import View
 
     request = Request(scope)
-    language = request.scope["path"].removeprefix(scope.get("root_path", "")).split("/")[1:2]
-    if language not in (["ja"], ["en"]):
+    language = language_of(scope)
+    if language is None:
         return trouble.response(request.state.request_id)
-    page = Page(request, language[0], failure=failure_of_trouble(trouble, language[0]))
+    page = Page(request, language, failure=failure_of_trouble(trouble, language))
     with making(page):
         answer: Response = request.app.state.renderer.response(page, View("error.html", {}, trouble.status))
     return answer

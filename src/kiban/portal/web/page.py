@@ -11,13 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fastapi import Request
+from starlette.types import Scope
 
 from kiban.office.members import repository as members
 from kiban.office.members import sessions
 from kiban.office.office import Office
 from kiban.office.work import ANONYMOUS, Actor, Work
 from kiban.portal.api.dependencies import actor_of, office_of
-from kiban.portal.i18n import Language
+from kiban.portal.i18n import LANGUAGES, Language
 from kiban.portal.web.preferences import Preferences
 
 if TYPE_CHECKING:
@@ -100,6 +101,12 @@ class Page:
         rest = self.path.split("/", 2)[2:]
         path = "/".join((self.root_path, language, *rest))
         return path + (f"?{self.query}" if self.query else "")
+
+
+def language_of(scope: Scope) -> Language | None:
+    """Of a page by its address (`/ja/calls`); None: it is none of a page."""
+    start = scope["path"].removeprefix(scope.get("root_path", "")).split("/")[1:2]
+    return next((language for language in LANGUAGES if start == [language]), None)
 
 
 def current() -> Page:

@@ -27,7 +27,7 @@ from kiban.office.work import Actor, Work
 from kiban.portal.api import identity
 from kiban.portal.api.dependencies import office_of
 from kiban.portal.api.routing import OPEN, WorkRoute
-from kiban.portal.i18n import LANGUAGES, Language
+from kiban.portal.i18n import LANGUAGES, Language, using_language
 from kiban.portal.web import page as pages
 from kiban.portal.web.failures import Failure, failure_of
 from kiban.portal.web.forms import CSRF_FIELD, PostedForm, read_form
@@ -131,7 +131,7 @@ class PageRoute(WorkRoute):
 
         async def handle(request: Request) -> Response:
             page = Page(request, cast(Language, request.path_params["language"]), self.name)
-            with pages.making(page):
+            with pages.making(page), using_language(page.language):
                 return await self._handle(request, page)
 
         return handle

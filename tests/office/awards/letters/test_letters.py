@@ -216,7 +216,7 @@ def test_from_study_to_letter_over_http(judged: Judged, monkeypatch: pytest.Monk
     for score in (5, 4, 3, 2):
         judged.propose(score, score)
     actors = {"now": judged.operator}
-    monkeypatch.setattr(identity, "identify", lambda request: actors["now"])
+    monkeypatch.setattr(identity, "identify", lambda request, *_: actors["now"])
     api = TestClient(create_app(judged.office), headers={"X-Requested-With": "tests"})
     base = f"/api/v1/awards/calls/{judged.call.id}"
     study = api.post(f"{base}/studies", json={"objectives": ["merit"], "draws": 2})

@@ -13,11 +13,11 @@ from kiban.kit.store import Artifact
 from kiban.office.members import policy
 from kiban.portal.api.dependencies import Reading
 from kiban.portal.artifacts import comparison
-from kiban.portal.artifacts.access import access_of, find
+from kiban.portal.artifacts.access import access_of, find_seen
 from kiban.portal.artifacts.index import index_of
 from kiban.portal.artifacts.settings import Difference, differences, plain
 from kiban.portal.charts import Chart
-from kiban.portal.pages.runs.area import ChosenDigest, Scale, kind_of, pages, plain_formats, scores_seen
+from kiban.portal.pages.runs.area import ChosenDigest, Scale, pages, plain_formats, scores_seen
 from kiban.portal.pages.runs.drawing import overlaid_losses
 from kiban.portal.web.views import View, view
 
@@ -66,11 +66,11 @@ def compare(
     store = index_of(work.settings.store)
     access = access_of(work, store.contents())
     seen = [each for each in store.search() if access.sees(each.digest)][:CHOICES]
-    choices = [(each.digest, f"{plain(each.name)} – {kind_of(each)} – {each.digest[:12]}") for each in seen]
+    choices = [(each.digest, f"{plain(each.name)} ({each.digest[:12]})") for each in seen]
     shown: dict[str, Any] = {"choices": choices, "one": one, "other": other, "scale": scale}
     if one is None or other is None:
         return view("runs/compare.html", **shown, sides=None)
-    first, second = find(work, store, one)[0], find(work, store, other)[0]
+    first, second = (find_seen(work, store, access, each) for each in (one, other))
     scores = [scores_seen(store, each.manifest, access) for each in (first, second)]
     names = [plain(each.manifest.name) for each in (first, second)]
     return view(

@@ -123,7 +123,7 @@ def score_charts(named: Sequence[tuple[str, Sequence[Score]]], fmt: PlainFormats
                 rows,
                 quantity,
                 heading=in_language(pgettext("evaluation", "Task"), fmt.language),
-                spread=in_language(_("95% interval"), fmt.language),
+                spread=in_language(_("95%% interval"), fmt.language),
                 parts=[*parts] if len(parts) > 1 else (),
             )
         )

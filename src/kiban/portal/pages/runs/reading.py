@@ -19,8 +19,9 @@ from kiban.portal.artifacts.evaluations import evaluation_of
 from kiban.portal.artifacts.index import index_of
 from kiban.portal.artifacts.settings import plain, tree_of
 from kiban.portal.i18n import _, pgettext
-from kiban.portal.pages.runs.area import DigestText, Scale, instant, kind_of, pages, plain_formats, scores_in
+from kiban.portal.pages.runs.area import DigestText, Scale, instant, pages, plain_formats, scores_in
 from kiban.portal.pages.runs.drawing import curve_charts, lineage_chart, score_charts
+from kiban.portal.web.labels import label
 from kiban.portal.web.tables import Column, ListQuery, Table
 from kiban.portal.web.views import View, url, view
 
@@ -50,7 +51,7 @@ def show(work: Reading, query: ListQuery, digest: Digest, scale: Scale = "linear
         "runs/show.html",
         manifest=manifest,
         name=plain(manifest.name),
-        kind=kind_of(manifest),
+        kind=label(manifest.kind, "artifact_kind"),
         started=instant(manifest.started),
         finished=instant(manifest.finished),
         figure=headline(manifest, fmt.language),

@@ -14,7 +14,9 @@ from kiban.office.awards.problem import Problem
 from kiban.office.awards.reading import Desk, NamedEntrant
 from kiban.office.awards.solver import AwardProblem, Candidate, Feedback, Option, Pin, Solution, Standing, Text
 from kiban.office.awards.studies import solution_of
-from kiban.portal.i18n import Language, _, pgettext
+from kiban.office.calls.models import Call
+from kiban.office.calls.service import theme_name
+from kiban.portal.i18n import Language, _, in_language, pgettext
 from kiban.portal.web.labels import label
 from kiban.portal.web.tables import Column, Table
 from kiban.portal.web.views import url
@@ -32,7 +34,7 @@ class Row:
         standing: how often it was funded under noise in the scores; None: not tried.
     """
 
-    call_id: str
+    call: Call
     study_id: str
     entrant: NamedEntrant
     bloc: str
@@ -52,6 +54,10 @@ class Row:
     @property
     def organisation(self) -> tuple[str, str]:
         return self.entrant.organisation.name_ja, self.entrant.organisation.name_en
+
+    @property
+    def theme(self) -> tuple[str, str]:
+        return theme_name(self.call, self.candidate.theme)
 
     @property
     def spread(self) -> float:
@@ -136,7 +142,7 @@ class Outcome:
                 continue
             option = next((each for each in candidate.options if key in chosen and each.key == chosen[key]), None)
             row = Row(
-                call_id=str(self.desk.call.id),
+                call=self.desk.call,
                 study_id=str(self.study.id),
                 entrant=entrant,
                 bloc=name,
@@ -170,7 +176,11 @@ class Outcome:
         if row.option is not None or row.state == "undecided":
             return ""
         said = self.answers(row)
-        return said[0] if said else str(_("Another set of proposals is worth more within the rules."))
+        return (
+            said[0]
+            if said
+            else in_language(_("Another set of proposals is worth more within the rules."), self.language)
+        )
 
 
 def _with_why(row: Row, why: str) -> Row:
@@ -188,7 +198,7 @@ CANDIDATES: Table[Row] = Table(
             sort="receipt",
             href=lambda row: url(
                 "studio.proposal",
-                call_id=row.call_id,
+                call_id=row.call.id,
                 study_id=row.study_id,
                 proposal_id=row.candidate.proposal_id,
             ),
@@ -199,7 +209,7 @@ CANDIDATES: Table[Row] = Table(
         Column(
             "score", pgettext("proposal", "Score"), lambda row: row.candidate.score_mean, kind="decimal", sort="score"
         ),
-        Column("score_spread", _("± (95%)"), lambda row: row.spread, kind="decimal"),
+        Column("score_spread", _("± (95%%)"), lambda row: row.spread, kind="decimal"),
         Column("state", pgettext("award", "Outcome"), lambda row: str(label(row.state, "standing")), sort="state"),
         Column("tier", _("Tier"), lambda row: None if row.option is None else row.option.tier),
         Column("pool", _("Pool"), lambda row: row.pool, sort="pool"),
@@ -219,7 +229,7 @@ CANDIDATES: Table[Row] = Table(
             sort="probability",
             none=_("not tried"),
         ),
-        Column("theme", _("Theme"), lambda row: row.candidate.theme, sort="theme"),
+        Column("theme", _("Theme"), lambda row: row.theme, kind="localised", sort="theme"),
         Column("why", _("Why"), lambda row: row.why or None),
     ],
     caption=pgettext("award", "Proposals"),

@@ -17,7 +17,7 @@ from kiban.office.errors import NotFound
 from kiban.portal import charts
 from kiban.portal.api.dependencies import Reading, actor_of, office_of
 from kiban.portal.format import PlainFormats
-from kiban.portal.i18n import _
+from kiban.portal.i18n import _, in_language
 from kiban.portal.pages.studio.area import pages, solves
 from kiban.portal.pages.studio.reading import may_solve, outcome_of
 from kiban.portal.web import page as pages_web
@@ -90,22 +90,23 @@ def compute(request: Request, call_id: uuid.UUID, study_id: uuid.UUID) -> Respon
 
 
 def _chart(points: tuple[Point, ...], chosen: str, number: int) -> charts.Chart:
-    fmt = PlainFormats(pages_web.current().language)
+    language = pages_web.current().language
+    fmt = PlainFormats(language)
     lines = []
     for objective in dict.fromkeys(point.objective for point in points):
         own = [point for point in points if point.objective == objective and point.value is not None]
         most = max((point.value or 0 for point in own), default=0)
         reached = tuple((float(point.budget_yen), (point.value or 0) / most) for point in own) if most else ()
-        lines.append(charts.Objective(str(label(objective, "objective")), reached))
+        lines.append(charts.Objective(in_language(label(objective, "objective"), language), reached))
     present = next((point.budget_yen for point in points if point.percent == 100), None)
     return charts.award_frontier(
         "frontier",
-        str(_("What each objective reaches, by budget")),
+        in_language(_("What each objective reaches, by budget"), language),
         tuple(lines),
-        charts.Quantity(str(_("Budget")), fmt, "yen"),
-        charts.Quantity(str(_("Part of the most that it reaches here")), fmt, "share"),
+        charts.Quantity(in_language(_("Budget"), language), fmt, "yen"),
+        charts.Quantity(in_language(_("Part of the most that it reaches here"), language), fmt, "share"),
         present=present,
-        chosen=str(label(chosen, "objective")),
+        chosen=in_language(label(chosen, "objective"), language),
         source=str(_("Study %(number)s, its problem solved again for each budget", number=number)),
     )
 

@@ -216,8 +216,8 @@ def proposal(
 @pages.get("/studio/{call_id}/studies")
 def studies(work: Reading, call_id: uuid.UUID) -> View | Response:
     """Saved studies of a call, and the form that puts two beside each other."""
-    lines = reading.study_lines(work, call_id)
-    return view("studio/studies.html", call=work.session.get_one(Call, call_id), lines=lines, sides=sides)
+    call, lines = reading.study_lines(work, call_id)
+    return view("studio/studies.html", call=call, lines=lines, sides=sides)
 
 
 @pages.get("/studio/{call_id}/compare")
