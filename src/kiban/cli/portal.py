@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from dataclasses import asdict
@@ -117,7 +118,9 @@ def _demo(settings: Settings) -> tuple[dict[str, Any], list[str]]:
     from kiban.cli.office.demo import account_lines, telling
     from kiban.office.season.accounts import kept_accounts
     from kiban.office.season.play import fill, holds_season
+    from kiban.portal import logs
 
+    logs.configure(logging.ERROR, for_good=False)  # the server says more, once it is there
     if not holds_season(settings):
         click.echo("Filling the database with a season; this takes a minute or two.", err=True)
         fill(settings, tell=telling())

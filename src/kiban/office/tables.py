@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiban.office import changes
+from kiban.office import changes, timed_runs
 from kiban.office.audit import models as audit
 from kiban.office.awards import models as awards
 from kiban.office.calls import models as calls
@@ -32,6 +32,7 @@ MODULES = (
     reports,
     notices,
     idempotency,
+    timed_runs,
 )
 METADATA = Base.metadata
 changes.watch(METADATA)

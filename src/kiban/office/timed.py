@@ -25,8 +25,10 @@ from kiban.office.grants.service import close_ended, release_due, start_and_stop
 from kiban.office.idempotency.service import forget_old
 from kiban.office.members.housekeeping import sweep
 from kiban.office.notices.delivery import deliver_waiting
+from kiban.office.notices.digests import write_due
 from kiban.office.office import Office
 from kiban.office.proposals.attachments import collect_garbage
+from kiban.office.timed_runs import Run, note_runs
 from kiban.office.usage.reconciliation import reconcile
 from kiban.office.usage.service import sync
 from kiban.office.work import Work
@@ -35,6 +37,8 @@ _LOG = structlog.get_logger("kiban.timed")
 _LOCK = 0x6B6962616E02
 # How often a process that does not lead looks whether the one that did is gone.
 ELECTION_SECONDS = 10.0
+# How often runs are put down that went as those before: each is a write to the database.
+NOTED_EVERY_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ TASKS = (
     TimedTask("bring the cluster up to date", 15, carry_out),
     TimedTask("deliver notices", 15, deliver_waiting),
     TimedTask("chain the audit record", MINUTE, chain.extend),
+    TimedTask("write digests", 5 * MINUTE, _in_work(write_due)),
     TimedTask("read usage", 5 * MINUTE, sync),
     TimedTask("release tranches", 10 * MINUTE, _in_work(release_due)),
     TimedTask("start and stop grants", 10 * MINUTE, _in_work(start_and_stop_due)),
@@ -152,6 +157,7 @@ class TimedWork:
     office: Office
     tasks: Sequence[TimedTask] = TASKS
     _due: dict[str, float] = field(default_factory=dict)
+    _noted: dict[str, tuple[float, Run]] = field(default_factory=dict)  # what the database has, and since when
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -170,16 +176,40 @@ class TimedWork:
         if not self._leadership.held():
             self._due.clear()
             return ELECTION_SECONDS
+        ran: dict[str, Run] = {}
         for task in self.tasks:
             if at_seconds < self._due.get(task.name, 0.0) or self._stopping.is_set():
                 continue
             self._due[task.name] = at_seconds + task.every_seconds
+            failure = ""
             try:
                 task.function(self.office)
             except Exception as error:  # none may keep the others from their turn
                 _LOG.error("timed work failed", task=task.name, exc_info=error)
+                failure = type(error).__name__  # its words may hold personal data
+            ran[task.name] = Run(self.office.clock(), failure)
+        self._note(ran, at_seconds)
         waits = (self._due.get(task.name, at_seconds) - at_seconds for task in self.tasks)
         return min([ELECTION_SECONDS, *waits])
+
+    def _note(self, ran: dict[str, Run], at_seconds: float) -> None:
+        """Put down what ran: what came out otherwise than before at once, other runs now and then."""
+        news = {
+            name: run
+            for name, run in ran.items()
+            if name not in self._noted
+            or self._noted[name][1].error != run.error
+            or at_seconds - self._noted[name][0] >= NOTED_EVERY_SECONDS
+        }
+        if not news:
+            return
+        try:
+            with self.office.work() as work:
+                note_runs(work, news)
+        except Exception as error:  # tried again with the next run
+            _LOG.error("timed work cannot be noted", exc_info=error)
+            return
+        self._noted |= {name: (at_seconds, run) for name, run in news.items()}
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="timed work", daemon=True)

@@ -10,8 +10,12 @@ import orjson
 import structlog
 
 
-def configure(level: int = logging.INFO) -> None:
-    """Write kiban's log lines from `level` on, and the warnings of libraries, as JSON."""
+def configure(level: int = logging.INFO, *, for_good: bool = True) -> None:
+    """Write kiban's log lines from `level` on, and the warnings of libraries, as JSON.
+
+    Args:
+        for_good: False where the process will configure them anew, as one that prepares something before it serves.
+    """
     # Frames' variables can hold passwords and tokens.
     tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     structlog.configure(
@@ -23,7 +27,7 @@ def configure(level: int = logging.INFO) -> None:
         ],
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_good,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
 

@@ -231,7 +231,9 @@ async def as_events(
                     yield _event("end", {"finish": delta.finish})
         except (BadInput, Refused) as error:
             code = getattr(error, "code", "refused")
-            yield _event("error", {"code": code, "message": say(error.message), "hint": say(error.hint) if error.hint else ""})
+            yield _event(
+                "error", {"code": code, "message": say(error.message), "hint": say(error.hint) if error.hint else ""}
+            )
 
 
 def _event(name: str, data: Mapping[str, Any]) -> bytes:

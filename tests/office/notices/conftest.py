@@ -17,6 +17,7 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from kiban.office.links import Link, Place
 from kiban.office.notices.service import Message, notify
 from kiban.office.office import Office
 
@@ -160,6 +161,7 @@ def tell(office: Office, *emails: str, cause: str = "test:1", event: str = "gran
             emails=list(emails),
             ja=Message(given.pop("subject", "お知らせ"), "本文です。"),
             en=Message("A notice", "The text."),
+            link=Link(Place.NOTICES),
             payload={"figure": 1},
             **given,
         )

@@ -228,5 +228,6 @@ def _bodies(world: World) -> dict[str, Any]:
         f"POST {milestone}/return": REASON,
         "POST /reports/grants/{grant_id}/models": release,
         "POST /reports/events": event | {"grant_id": ids["grant_id"]},
+        "PUT /notices/preferences": {"grants": "daily", "reviews": "off"},
         "POST /notices/webhooks": {"url": "https://hooks.example.co.jp/b", "events": ["*"]},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.office.grants.conftest import Funded, funded
 
+from kiban.office.links import Link, Place
 from kiban.office.notices.service import Message, notify
 from kiban.office.office import Office
 from kiban.office.work import Role
@@ -57,8 +58,8 @@ def test_a_secret_is_shown_once_and_a_mails_text_never(office: Office, client_of
     tested = operator.post(f"/api/v1/notices/webhooks/{made.json()['id']}/test")
     assert (tested.status_code, tested.json()["status"]) == (201, "waiting")
     with office.work() as work:
-        link = Message("パスワード", "https://kiban/reset/secret")
-        notify(work, cause="x", event="x.y", emails=["a@example.jp"], ja=link, en=link, payload={})
+        words, link = Message("パスワード", "30分以内に"), Link(Place.RESET_PASSWORD, token="secret")
+        notify(work, cause="x", event="x.y", emails=["a@example.jp"], ja=words, en=words, link=link, payload={})
     assert "reset/secret" not in operator.get("/api/v1/notices").text
     assert operator.delete(f"/api/v1/notices/webhooks/{made.json()['id']}").status_code == 204
 

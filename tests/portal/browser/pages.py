@@ -27,7 +27,10 @@ OWN_REVIEW = (
     "SELECT a.id FROM assignments a JOIN people p ON p.id = a.reviewer_id "
     "WHERE p.email = 'aoyama@review.example.jp' AND a.status = 'done' ORDER BY a.id DESC LIMIT 1"
 )
+OPEN_REVIEW = OWN_REVIEW.replace("'done'", "'assigned'")
 REVIEWED_CALL = "SELECT id FROM calls WHERE status = 'reviewing'"
+PEER_CALL = "SELECT call_id FROM peer_places LIMIT 1"
+DISCUSSED = "SELECT proposal_id FROM discussions ORDER BY id DESC LIMIT 1"
 
 
 def _reviewed(season: Season) -> object:
@@ -53,9 +56,14 @@ def _call(end: str = "") -> PathOf:
 _OWN_MAIL = "SELECT id FROM notices WHERE channel = 'mail' AND recipient = :email ORDER BY id DESC LIMIT 1"
 
 
-def _row(before: str, query: str, role: str = "") -> PathOf:
+def _row(before: str, query: str, role: str = "", *, end: str = "") -> PathOf:
     """A page of something that a query finds; `:email` in it is of somebody of this role."""
-    return lambda season: before + str(season.id_of(query, **({"email": season.accounts[role].email} if role else {})))
+
+    def path_of(season: Season) -> str:
+        values = {"email": season.accounts[role].email} if role else {}
+        return f"{before}{season.id_of(query, **values)}{end}"
+
+    return path_of
 
 
 _POOL = "SELECT id FROM pools ORDER BY created_at DESC LIMIT 1"
@@ -67,6 +75,24 @@ _REPORT = f"SELECT r.id FROM milestone_reports r WHERE r.status = 'returned' AND
 
 def _grant(end: str = "") -> PathOf:
     return lambda season: f"/grants/{season.id_of(_GRANT, email=season.accounts['applicant'].email)}{end}"
+
+
+def _two_models(season: Season) -> str:
+    one, other = (season.id_of(f"SELECT id FROM model_releases ORDER BY id LIMIT 1 OFFSET {n}") for n in (0, 1))
+    return f"one={one}&other={other}"
+
+
+_STUDIED = "SELECT call_id FROM selections ORDER BY number DESC, call_id LIMIT 1"
+_STUDY = f"SELECT id FROM selections WHERE call_id = ({_STUDIED}) ORDER BY number DESC LIMIT 1"
+_REJECTED = f"SELECT id FROM proposals WHERE status = 'rejected' AND call_id = ({_STUDIED}) ORDER BY id LIMIT 1"
+
+
+def _studio(end: str = "") -> PathOf:
+    return lambda season: f"/studio/{season.id_of(_STUDIED)}{end}"
+
+
+def _study_page(end: str) -> PathOf:
+    return lambda season: f"/studio/{season.id_of(_STUDIED)}/studies/{season.id_of(_STUDY)}{end}"
 
 
 PAGES = (
@@ -83,6 +109,15 @@ PAGES = (
     Listed("review-desk-conflicts", lambda season: f"/reviews/calls/{_reviewed(season)}/conflicts", "operator"),
     Listed("review-desk-scores", lambda season: f"/reviews/calls/{_reviewed(season)}/scores", "panel"),
     Listed("review-desk-severity", lambda season: f"/reviews/calls/{_reviewed(season)}/severity", "panel"),
+    Listed("review-desk-assignments", lambda season: f"/reviews/calls/{_reviewed(season)}/assignments", "operator"),
+    Listed("review-desk-peer-scores", _row("/reviews/calls/", PEER_CALL, end="/scores"), "operator"),
+    Listed("review-desk-peer-severity", _row("/reviews/calls/", PEER_CALL, end="/severity"), "panel"),
+    Listed("review-desk-peer-groups", _row("/reviews/calls/", PEER_CALL, end="/peer-groups"), "operator"),
+    Listed("review-hand-in", _row("/reviews/", OPEN_REVIEW, end="/hand-in"), "reviewer"),
+    Listed("review-recuse", _row("/reviews/", OPEN_REVIEW, end="/recuse"), "reviewer"),
+    Listed("review-compare", _row("/reviews/", OWN_REVIEW, end="/compare"), "reviewer"),
+    Listed("review-changes", _row("/reviews/", OWN_REVIEW, end="/changes"), "reviewer"),
+    Listed("review-deliberation", _row("/reviews/proposals/", DISCUSSED), "panel"),
     Listed("not-found", "/there-is-no-such-page", status=404),
     Listed("calls", "/calls"),
     Listed("call", _call()),
@@ -157,9 +192,29 @@ PAGES = (
         lambda season: f"{_row('/grants/reports/', _REPORT, 'applicant')(season)}/figures?key=used.yen",
         "applicant",
     ),
+    Listed("awards", "/awards"),
+    Listed("awards-record", lambda season: f"/awards/calls/{season.id_of(_STUDIED)}/record"),
+    Listed("awards-letter", lambda season: f"/awards/proposals/{season.id_of(_REJECTED)}/letter", "operator"),
+    Listed("studios", "/studio", "panel"),
+    Listed("studio", _studio(), "panel"),
+    Listed("studio-unsolved", lambda season: f"/studio/{season.id_of(REVIEWED_CALL)}", "operator"),
+    Listed("studio-frontier", _studio("/frontier"), "operator"),
+    Listed("studio-studies", _studio("/studies"), "panel"),
+    Listed("studio-check", _study_page("/check"), "auditor"),
+    Listed("studio-proposal", lambda s: f"{_study_page('/proposals/')(s)}{s.id_of(_REJECTED)}", "panel"),
+    Listed("studio-pins", _studio("/pins"), "operator"),
+    Listed("studio-pins-new", lambda season: f"/studio/{season.id_of(REVIEWED_CALL)}/pins", "operator"),
+    Listed("studio-decision", _studio("/decision"), "operator"),
+    Listed("studio-letters", _studio("/letters"), "operator"),
     Listed("usage", "/usage", "operator"),
     Listed("usage-own", "/usage", "applicant"),
     Listed("differences", "/usage/differences", "operator"),
     Listed("difference", _row("/usage/differences/", "SELECT id FROM differences ORDER BY id LIMIT 1"), "operator"),
     Listed("usage-import", "/usage/import", "operator"),
+    Listed("models", "/models"),
+    Listed("model", _row("/models/", "SELECT id FROM model_releases ORDER BY id LIMIT 1")),
+    Listed("models-compare", lambda season: f"/models/compare?{_two_models(season)}"),
+    Listed("runs", "/runs", "operator"),
+    Listed("runs-compare", "/runs/compare", "operator"),
+    Listed("playground", "/playground", "applicant"),
 )

@@ -99,7 +99,8 @@ class Season:
 
 def office_in(folder: Path) -> Office:
     """The office of a season's copy, at the season's time."""
-    settings = Settings(home=folder, store=folder, cookie_secure=False)
+    serving_url = os.environ.get("KIBAN_SERVING_URL", "")
+    settings = Settings(home=folder, store=folder, cookie_secure=False, serving_url=serving_url)
     return Office(settings, clock=SeasonClock(folder))
 
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from tests.office.conftest import Rows
 from tests.portal.conftest import BrowserOf
 
+from kiban.office.links import Link, Place
 from kiban.office.members.models import Person
 from kiban.office.notices import service
 from kiban.office.notices.models import Notice, Webhook
@@ -20,7 +21,16 @@ def tell(office: Office, email: str, event: str, text: str) -> str:
     """Returns: the id of the mail's notice."""
     with office.work() as work:
         message = Message("お知らせ <b>", text)
-        service.notify(work, cause=text[:100], event=event, emails=[email], ja=message, en=message, payload={})
+        service.notify(
+            work,
+            cause=text[:100],
+            event=event,
+            emails=[email],
+            ja=message,
+            en=message,
+            link=Link(Place.NOTICES),
+            payload={},
+        )
         work.session.flush()
         return str(work.session.scalars(sa.select(Notice.id).order_by(Notice.id.desc())).first())
 

@@ -233,3 +233,4 @@ def test_by_hand_a_conflict_is_refused_and_a_reason_asked(season: Season, app, a
     assert [each.details["reason"] for each in season.all(AuditEvent) if each.action == "reviews.assigned_by_hand"] == [
         "理由"
     ]
+

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from tests.office.conftest import TestClock
 from tests.portal.api.world import Builder, World
 
+from kiban.office.grants.models import Alert
 from kiban.office.ledger.models import Posting
 from kiban.office.members.sessions import cookie_name, csrf_token
 from kiban.office.office import Office
@@ -76,6 +77,8 @@ def made_world(template: Path, home: Path) -> Iterator[World]:
     with office.work() as work:
         posting = work.session.query(Posting).order_by(Posting.number).first()
         assert posting is not None
+        for alert in work.session.query(Alert):
+            alert.figures = {"percent": 80, "used": 8, "released": 10}
         made.ids |= {"cause_kind": posting.cause_kind, "cause_id": posting.cause_id, "account": 1}
     made.ids |= {"figure": "used.yen", "file_id": made.ids["attachment_id"], "name": "awards.csv"}
     yield made
@@ -93,9 +96,7 @@ def silent() -> Iterator[None]:
 
 def browser_of(world: World, who: str) -> TestClient:
     """Somebody's, without scripts; `anonymous` is nobody's."""
-    browser = TestClient(
-        world.app, raise_server_exceptions=False, follow_redirects=False, client=("192.0.2.9", 40_000)
-    )
+    browser = TestClient(world.app, raise_server_exceptions=False, follow_redirects=False, client=("192.0.2.9", 40_000))
     if who in world.cookies:
         browser.headers["Cookie"] = f"{cookie_name(world.office.settings)}={world.cookies[who]}"
     return browser
@@ -124,7 +125,9 @@ def visits(world: World, method: str, language: str = "ja") -> list[Visit]:
             values = _values(world, plain, case)
             path = route.path.replace(LANGUAGE, f"/{language}")
             for name in route.param_convertors.keys() - {"language"}:
-                path = path.replace(f"{{{name}:uuid}}", f"{{{name}}}").replace(f"{{{name}}}", str(values.get(name, NOTHING)))
+                path = path.replace(f"{{{name}:uuid}}", f"{{{name}}}").replace(
+                    f"{{{name}}}", str(values.get(name, NOTHING))
+                )
             found.append(Visit(f"{method} {plain} {case}".strip(), method, path, route))
     return found
 

@@ -24,7 +24,7 @@ HEADING = """\
 # 1: to the sign-in page. 3: seen, but not allowed (403). 4: not there for this person (404). >: sent on to another page.
 #
 """
-FAST = ("anonymous", "other", "reviewer", "operator")
+FAST = ("other", "operator")
 EVERYBODY = [who if who in FAST else pytest.param(who, marks=pytest.mark.slow) for who in PEOPLE]
 LEARNERS = [who if who in FAST else pytest.param(who, marks=pytest.mark.slow) for who in APPLICANTS | JUDGES]
 # Who was funded is announced to everybody, and told wherever awards are.

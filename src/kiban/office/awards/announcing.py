@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from kiban.office.calls.models import Call
+from kiban.office.links import Link, Place
 from kiban.office.members.service import contacts_in, contacts_with
 from kiban.office.notices.service import Message, notify
 from kiban.office.proposals.models import Proposal
@@ -16,7 +17,6 @@ def tell_applicants(work: Work, call: Call, proposals: Sequence[Proposal], funde
     applicants = {contact.person_id for contact in contacts_with(work, Role.APPLICANT)}
     for proposal in proposals:
         people = [each for each in contacts_in(work, proposal.organisation_id) if each.person_id in applicants]
-        link = f"{work.settings.public_url}/api/v1/awards/proposals/{proposal.id}/letter"
         for language in ("ja", "en"):
             notify(
                 work,
@@ -25,12 +25,13 @@ def tell_applicants(work: Work, call: Call, proposals: Sequence[Proposal], funde
                 emails=[each.email for each in people if (each.language == "en") == (language == "en")],
                 ja=Message(
                     f"[{proposal.receipt}] 選考結果のお知らせ",
-                    f"「{proposal.title}」の選考結果が出ました。通知書をご覧ください。\n{link}",
+                    f"「{proposal.title}」の選考結果が出ました。次のページで通知書をご覧ください。",
                 ),
                 en=Message(
                     f"[{proposal.receipt}] The outcome of your application",
-                    f"The decision on “{proposal.title}” is announced. Please read your letter.\n{link}",
+                    f"The decision on “{proposal.title}” is announced. Please read your letter on this page.",
                 ),
+                link=Link(Place.OUTCOME, proposal_id=proposal.id),
                 payload={
                     "call_id": str(call.id),
                     "proposal_id": str(proposal.id),

@@ -106,7 +106,8 @@ def pins(session: Session, call_id: uuid.UUID, *, removed: bool = False) -> list
 def pins_and_names(session: Session, call_id: uuid.UUID) -> list[tuple[Pin, str]]:
     """All pins with the names of who set them, the newest first."""
     statement = sa.select(Pin, sa.func.coalesce(Person.name, "")).outerjoin(Person, Person.id == Pin.pinned_by)
-    return list(session.execute(statement.where(Pin.call_id == call_id).order_by(Pin.id.desc())).tuples())
+    found = session.execute(statement.where(Pin.call_id == call_id).order_by(Pin.id.desc()))
+    return [(pin, name) for pin, name in found]
 
 
 def pin(session: Session, call_id: uuid.UUID, pin_id: uuid.UUID) -> Pin | None:
@@ -154,7 +155,7 @@ def decisions_of(session: Session, call_ids: Collection[uuid.UUID]) -> dict[uuid
 def study_counts(session: Session, call_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
     """How many studies each call has."""
     statement = sa.select(Selection.call_id, sa.func.count()).where(Selection.call_id.in_(call_ids))
-    return dict(session.execute(statement.group_by(Selection.call_id)).tuples().all())
+    return dict(session.execute(statement.group_by(Selection.call_id)).all())
 
 
 def studies(session: Session, call_id: uuid.UUID, page: PageRequest) -> Page[Selection]:

@@ -18,6 +18,7 @@ from kiban.office.calls.schemas import Amendment, Problem
 from kiban.office.calls.service import lock_call, offered_pools
 from kiban.office.calls.times import jst_en, jst_ja
 from kiban.office.errors import Conflict, Invalid
+from kiban.office.links import Link, Place
 from kiban.office.notices.service import Message, notify
 from kiban.office.reviews.impartiality import require_impartial
 from kiban.office.supply import service as supply
@@ -180,7 +181,6 @@ def _plain(value: datetime | str) -> str:
 
 def _tell(work: Work, call: Call, what: str, ja: str, en: str, *, to_applicants: bool = True) -> None:
     """Tell webhooks, and those who write proposals for the call, each in their language first."""
-    link = f"{work.settings.public_url}/calls/{call.id}"
     people = repository.applicants(work.session, call.id) if to_applicants else []
     for language in ("ja", "en"):
         notify(
@@ -188,8 +188,9 @@ def _tell(work: Work, call: Call, what: str, ja: str, en: str, *, to_applicants:
             cause=f"call:{call.id}:{what}",
             event=f"calls.{what.partition(':')[0]}",
             emails=[email for email, spoken in people if spoken == language],
-            ja=Message(f"[{call.code}] {call.title_ja}", f"{ja}\n締切: {jst_ja(call.closes_at)}\n{link}"),
-            en=Message(f"[{call.code}] {call.title_en}", f"{en}\nCloses: {jst_en(call.closes_at)}\n{link}"),
+            ja=Message(f"[{call.code}] {call.title_ja}", f"{ja}\n締切: {jst_ja(call.closes_at)}"),
+            en=Message(f"[{call.code}] {call.title_en}", f"{en}\nCloses: {jst_en(call.closes_at)}"),
+            link=Link(Place.CALL, call_id=call.id),
             payload={"call_id": str(call.id), "code": call.code, "closes_at": call.closes_at.isoformat()},
             language=language,
         )

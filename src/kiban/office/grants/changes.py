@@ -33,6 +33,7 @@ from kiban.office.ledger import movements
 from kiban.office.ledger.models import CauseKind
 from kiban.office.ledger.movements import Amounts
 from kiban.office.ledger.service import lock_ledger, post
+from kiban.office.links import Link, Place
 from kiban.office.notices.service import Message
 from kiban.office.paging import Page, PageRequest
 from kiban.office.supply.models import Pool
@@ -86,6 +87,7 @@ def request_change(work: Work, grant_id: uuid.UUID, given: ChangeIn) -> ChangeRe
         event="grants.change_requested",
         ja=Message(f"変更申請（{ja}）", f"申請理由:\n{row.reason}"),
         en=Message(f"Change request: {en}", f"Reason:\n{row.reason}"),
+        link=Link(Place.CHANGE_REQUEST, change_id=row.id),
         payload={"change_id": str(row.id), "kind": row.kind.value},
         to_grantee=False,
     )
@@ -293,6 +295,7 @@ def _tell_decision(work: Work, grant: Grant, row: ChangeRequest) -> None:
         event=f"grants.change_{row.status}",
         ja=Message(f"変更申請（{ja}）: {verb_ja}", f"理由:\n{row.decided_reason}"),
         en=Message(f"Change request ({en}): {verb_en}", f"Reason:\n{row.decided_reason}"),
+        link=Link(Place.CHANGE_REQUEST, change_id=row.id),
         payload={"change_id": str(row.id), "kind": row.kind.value, "status": row.status.value},
         to_operators=False,
     )

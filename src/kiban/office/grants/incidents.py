@@ -17,6 +17,7 @@ from kiban.office.ledger import movements
 from kiban.office.ledger.models import CauseKind
 from kiban.office.ledger.movements import Amounts
 from kiban.office.ledger.service import lock_ledger, post
+from kiban.office.links import Link, Place
 from kiban.office.notices.service import Message
 from kiban.office.paging import Page, PageRequest
 from kiban.office.usage.charges import charged_yen
@@ -64,6 +65,7 @@ def open_incident(work: Work, given: IncidentIn) -> Incident:
             event="grants.incident_opened",
             ja=Message(f"障害報告: {row.title}", row.text),
             en=Message(f"Incident: {row.title}", row.text),
+            link=Link(Place.INCIDENT, incident_id=row.id),
             payload={"incident_id": str(row.id), "severity": row.severity},
         )
     return row
@@ -176,6 +178,7 @@ def refund(work: Work, incident_id: uuid.UUID, given: RefundIn) -> Incident:
         event="grants.refunded",
         ja=Message("障害による利用分を返還しました", f"{amounts.gpu_seconds:,}GPU秒\n{given.reason}"),
         en=Message("GPU-seconds were given back", f"{amounts.gpu_seconds:,} GPU-seconds\n{given.reason}"),
+        link=Link(Place.INCIDENT, incident_id=row.id),
         payload={"incident_id": str(row.id), "gpu_seconds": amounts.gpu_seconds, "yen": amounts.yen},
         to_operators=False,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 import tempfile
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from kiban.kit.errors import BadInput, Refused
 from kiban.kit.files import fsync
@@ -32,6 +35,7 @@ class SecretBox:
             raise ValueError(f"a key has {KEY_BYTES} bytes")
         self._keys = {_key_id(key): AESGCM(key) for key in keys}
         self._first = _key_id(keys[0])
+        self._signing = [HKDFExpand(SHA256(), KEY_BYTES, b"kiban signatures").derive(key) for key in keys]
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -81,6 +85,24 @@ class SecretBox:
             return self._keys[key_id].decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], context.encode())
         except (InvalidTag, ValueError):
             raise Refused("a stored secret was changed or moved", where=context) from None
+
+    def sign(self, text: str, context: str) -> str:
+        """A signature (HMAC-SHA-256, with a key derived by RFC 5869) for what goes out to be shown again here.
+
+        Args:
+            context: what the text is, so that a signature of something else is of no use.
+        """
+        return self._sign(self._signing[0], text, context)
+
+    def is_signed(self, text: str, signature: str, context: str) -> bool:
+        """Whether `sign` gave this, with any of the keys."""
+        given = signature.encode()
+        return any(hmac.compare_digest(self._sign(key, text, context).encode(), given) for key in self._signing)
+
+    @staticmethod
+    def _sign(key: bytes, text: str, context: str) -> str:
+        made = hmac.digest(key, f"{context}\0{text}".encode(), "sha256")
+        return base64.urlsafe_b64encode(made).decode().rstrip("=")
 
     def outdated(self, sealed: str) -> bool:
         """Whether it was encrypted with another key than the first: seal it again."""

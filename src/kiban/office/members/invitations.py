@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 import uuid
 from datetime import timedelta
-from urllib.parse import quote
 
 from kiban.office.audit import service as audit
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from kiban.office.guards.text import normalise_email
 from kiban.office.guards.tokens import RANDOM_BYTES, Secret, new_token, token_digest
+from kiban.office.links import Link, Place
 from kiban.office.members import attempts, passwords, policy, repository, roles, service
 from kiban.office.members.models import Invitation, Person
 from kiban.office.members.schemas import InvitationIn, InvitationPreview, NewAccount, PersonIn
@@ -207,14 +207,14 @@ def _require_own_colleague(work: Work, given: InvitationIn, wanted: list[Role]) 
 
 
 def _send(work: Work, row: Invitation, token: str, language: str) -> None:
-    link = f"{work.settings.public_url.rstrip('/')}/invitation?token={quote(token)}"
     notices.notify(
         work,
         cause=f"invitation:{row.id}",
         event="members.invited",
         emails=[row.email],
-        ja=Message("参加のご案内", f"次のリンクから14日以内に参加登録をお願いします。\n{link}"),
-        en=Message("You are invited", f"Join within 14 days:\n{link}"),
+        ja=Message("参加のご案内", "次のリンクから14日以内に参加登録をお願いします。"),
+        en=Message("You are invited", "Join within 14 days:"),
+        link=Link(Place.INVITATION, token=token),
         payload={"invitation_id": str(row.id)},
         language=language,
     )

@@ -21,6 +21,7 @@ from kiban.office.audit import service as audit
 from kiban.office.errors import Conflict, Forbidden, Unauthenticated
 from kiban.office.guards.text import clean_line, normalise_email
 from kiban.office.guards.tokens import same_digest, token_digest
+from kiban.office.links import Link, Place
 from kiban.office.members import credentials_repository, invitations, repository, sessions
 from kiban.office.members.models import IdentityLink, Person, SignInState
 from kiban.office.members.provider import Provider
@@ -205,6 +206,7 @@ def _tell(work: Work, person: Person, issuer: str, link: IdentityLink) -> None:
             "Another account can sign you in",
             f"An account at {host} can now sign you in. If this was not you, tell the programme's office at once.",
         ),
+        link=Link(Place.ACCOUNT),
         payload={"person_id": str(person.id)},
         language=person.language,
     )

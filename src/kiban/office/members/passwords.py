@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import secrets
 from datetime import timedelta
-from urllib.parse import quote
 
 from kiban.office.audit import service as audit
 from kiban.office.errors import NotFound
 from kiban.office.guards.passwords import PasswordHashing, check_password
 from kiban.office.guards.text import normalise_email
 from kiban.office.guards.tokens import token_digest
+from kiban.office.links import Link, Place
 from kiban.office.members import attempts, credentials_repository, repository
 from kiban.office.members.models import PasswordReset, Person
 from kiban.office.notices import service as notices
@@ -59,6 +59,7 @@ def tell_of_change(work: Work, person: Person) -> None:
             "Your password was changed",
             "The password of your account was changed. If this was not you, tell the programme's office at once.",
         ),
+        link=Link(Place.ACCOUNT),
         payload={"person_id": str(person.id)},
         language=person.language,
     )
@@ -80,7 +81,6 @@ def ask_reset(work: Work, email: str) -> None:
         digest=token_digest(token), person_id=person.id, created_at=work.now, expires_at=work.now + RESET_VALID
     )
     repository.add(work.session, reset)
-    link = f"{work.settings.public_url.rstrip('/')}/reset-password?token={quote(token)}"
     notices.notify(
         work,
         cause=f"reset:{reset.digest[:16]}",
@@ -88,13 +88,14 @@ def ask_reset(work: Work, email: str) -> None:
         emails=[person.email],
         ja=Message(
             "パスワードの再設定",
-            f"次のリンクから30分以内に新しいパスワードを設定してください。\n{link}\n\n"
-            "心当たりがない場合は、このメールを破棄してください。",
+            "心当たりがない場合は、このメールを破棄してください。\n\n"
+            "次のリンクから30分以内に新しいパスワードを設定してください。",
         ),
         en=Message(
             "Set a new password",
-            f"Set a new password within 30 minutes:\n{link}\n\nIf you did not ask for this, ignore this mail.",
+            "If you did not ask for this, ignore this mail.\n\nSet a new password within 30 minutes:",
         ),
+        link=Link(Place.RESET_PASSWORD, token=token),
         payload={"person_id": str(person.id)},
         language=person.language,
     )

@@ -73,4 +73,4 @@ def invited(work: Work, page: PageRequest, *, is_open: bool = False) -> Page[Nam
 def _organisations(work: Work, ids: Iterable[uuid.UUID | None]) -> dict[uuid.UUID | None, Names]:
     """Of rows that the reader may see, so that they may see whose they are."""
     wanted = {each for each in ids if each is not None}
-    return dict(repository.organisation_names(work.session, wanted))
+    return {**repository.organisation_names(work.session, wanted)}

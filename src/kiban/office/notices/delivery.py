@@ -20,10 +20,12 @@ from kiban.office.audit.service import record
 from kiban.office.guards.outgoing import Delivery, post_json
 from kiban.office.guards.secret_box import SecretBox
 from kiban.office.guards.webhook_signature import signature_headers
+from kiban.office.links import Link, Place
 from kiban.office.notices import repository
 from kiban.office.notices.mail import Mail, Mailer, NotSent, SmtpMailer, SmtpServer
 from kiban.office.notices.models import Channel, Notice, NoticeStatus, Webhook
-from kiban.office.notices.service import Message, notify
+from kiban.office.notices.preferences import unsubscribe_link
+from kiban.office.notices.service import BETWEEN_PARTS, Message, notify
 from kiban.office.notices.webhooks import secret_context, url_rules
 from kiban.office.office import Office
 from kiban.office.settings import Settings
@@ -95,8 +97,7 @@ def _claim(office: Office, channels: list[Channel]) -> _Job | Notice | None:
         row.first_tried_at = row.first_tried_at or work.now
         row.next_at = work.now + LEASE
         if row.channel is Channel.MAIL:
-            mail = Mail(row.id, row.recipient, row.subject, row.body, row.created_at)
-            return _Job(row.id, row.attempts, mail, "", "", b"")
+            return _Job(row.id, row.attempts, _mail(work, row), "", "", b"")
         hook = repository.webhook(work.session, row.webhook_id) if row.webhook_id else None
         problem, secret = _openable(work, hook)
         if hook is None or problem:
@@ -104,6 +105,21 @@ def _claim(office: Office, channels: list[Channel]) -> _Job | Notice | None:
             return row
         body = orjson.dumps(row.payload, option=orjson.OPT_SORT_KEYS)
         return _Job(row.id, row.attempts, None, hook.url, secret, body)
+
+
+def _mail(work: Work, row: Notice) -> Mail:
+    try:
+        found = unsubscribe_link(work, row)
+    except KibanError as error:  # the key cannot be read: what the mail says matters more than how to end it
+        log.warning("mail_without_unsubscribe_link", notice=str(row.id), error=str(error))
+        found = None
+    if found is None:
+        return Mail(row.id, row.recipient, row.subject, row.body, row.created_at)
+    link, language = found
+    address = link.url(work.settings, language)
+    words = "Fewer mails like this, or none" if language == "en" else "このようなメールをまとめる・止める"
+    body = f"{row.body.rstrip()}{BETWEEN_PARTS}{words}: {address}\n"
+    return Mail(row.id, row.recipient, row.subject, body, row.created_at, unsubscribe_url=address)
 
 
 def _openable(work: Work, hook: Webhook | None) -> tuple[str, str]:
@@ -184,6 +200,7 @@ def _note_hook(work: Work, webhook_id: uuid.UUID, error: str) -> None:
         emails=[email],
         ja=Message("Webhookを停止しました", f"{hook.url}への配信が一週間失敗し続けたため停止しました。\n{error}"),
         en=Message("A webhook was disabled", f"Nothing could be delivered to {hook.url} for a week.\n{error}"),
+        link=Link(Place.WEBHOOKS),
         payload={"webhook_id": str(hook.id)},
         language=language,
         organisation_id=hook.organisation_id,

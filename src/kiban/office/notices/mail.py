@@ -13,19 +13,30 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from kiban.kit.errors import BadInput
 
 TIMEOUT_SECONDS = 20.0
+
+
+class _OneLine(UnstructuredHeader, BaseHeader):
+    """An address: folded as words are, a long one would arrive encoded."""
+
+    def fold(self, *, policy: Policy[Any]) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _OneLine)
 # In seven bits, which every relay takes.
-_POLICY = SMTP.clone(cte_type="7bit")
+_POLICY = SMTP.clone(cte_type="7bit", header_factory=_HEADERS)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -36,6 +47,7 @@ class Mail:
     subject: str
     body: str
     written_at: datetime
+    unsubscribe_url: str = ""  # ends mails of its kind by a POST without a sign-in (RFC 8058)
 
 
 class NotSent(Exception):
@@ -154,6 +166,9 @@ def compose(mail: Mail, sender: str) -> EmailMessage:
         message["Date"] = format_datetime(mail.written_at)
         message["Message-ID"] = f"<{mail.id}@{_domain(sender)}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answer by a machine
+        if mail.unsubscribe_url.isascii() and mail.unsubscribe_url:
+            message["List-Unsubscribe"] = f"<{mail.unsubscribe_url}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(mail.body, charset="utf-8")
     except (ValueError, MessageError) as error:
         raise NotSent(f"cannot be written as a mail: {error}", permanent=True) from None

@@ -20,6 +20,29 @@ class NoticeStatus(StrEnum):
     WAITING = "waiting"
     SENT = "sent"
     FAILED = "failed"  # given up after the last attempt
+    FOR_DIGEST = "for_digest"  # a mail that waits for its reader's next digest
+    IN_DIGEST = "in_digest"
+    NOT_WANTED = "not_wanted"  # a mail of a kind that its reader turned off, to be read on the page of notices
+
+
+class Kind(StrEnum):
+    """Of mails, as people choose among them; which events are of which kind is in `policy`."""
+
+    ACCOUNT = "account"
+    DECISIONS = "decisions"
+    DEADLINES = "deadlines"
+    REVIEWS = "reviews"
+    GRANTS = "grants"
+    REPORTS = "reports"
+    OTHER = "other"
+
+
+class Timing(StrEnum):
+    """When mails of a kind are sent."""
+
+    AT_ONCE = "at_once"
+    DAILY = "daily"  # all of a day in one
+    OFF = "off"
 
 
 class Notice(Base):
@@ -42,6 +65,18 @@ class Notice(Base):
     last_error: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
+    digest_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("notices.id"), index=True)
+
+
+class MailPreference(Base):
+    """A person's choice for one kind of mail; at once where there is none."""
+
+    __tablename__ = "mail_preferences"
+
+    person_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"), primary_key=True)
+    kind: Mapped[Kind] = mapped_column(one_of(Kind), primary_key=True)
+    timing: Mapped[Timing] = mapped_column(one_of(Timing))
+    changed_at: Mapped[datetime]
 
 
 class Webhook(Base):

@@ -1,9 +1,52 @@
+"""Who sees which webhooks, and which mails people can do without.
+
+Two kinds of mail are always sent, and at once:
+
+- ACCOUNT: invitations, new passwords, changes of how one signs in. An owner must learn of what was not theirs. Test
+  mails are among them: they were asked for a moment ago.
+- DECISIONS: what gives, changes or ends a right: the letter of an outcome, who competes, a change of a grant, amounts
+  that have expired. Terms run from the day on which one was told, whether or not one wanted mail.
+
+Everything else informs, reminds or asks: a person may have it once a day or not at all, and finds it on the page of
+notices all the same. Webhooks are told of everything at once, whatever people chose for their mail.
+"""
+
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from kiban.office.notices.models import Webhook
+from kiban.office.notices.models import Kind, Webhook
 from kiban.office.work import Actor, Role
+
+DIGEST_EVENT = "notices.digest"
+_EVENTS = {
+    Kind.ACCOUNT: (
+        "members.identity_linked",
+        "members.invited",
+        "members.password_changed",
+        "members.reset_requested",
+        "notices.test",
+    ),
+    Kind.DECISIONS: (
+        "awards.announced",
+        "grants.change_approved",
+        "grants.change_refused",
+        "grants.expired",
+        "proposals.marked_eligible",
+        "proposals.marked_ineligible",
+        "proposals.taken_out",
+    ),
+    Kind.DEADLINES: ("calls.amended", "calls.closed", "calls.published", "grants.expiry_near", "reviews.reminded"),
+    Kind.REVIEWS: ("reviews.assigned", "reviews.outdated", "reviews.ruled_out", "reviews.short"),
+    Kind.GRANTS: ("grants.alert_raised", "grants.change_requested", "grants.incident_opened", "grants.refunded"),
+    Kind.REPORTS: ("reports.accepted", "reports.returned", "reports.submitted"),
+}
+_KINDS = {event: kind for kind, events in _EVENTS.items() for event in events}
+ALWAYS = frozenset({Kind.ACCOUNT, Kind.DECISIONS})
+
+
+def kind_of(event: str) -> Kind:
+    return _KINDS.get(event, Kind.OTHER)
 
 
 def visible_to(actor: Actor) -> sa.ColumnElement[bool]:

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kiban.office.members.models import Organisation, Person
-from kiban.office.notices.models import Channel, Notice, NoticeStatus, Webhook
-from kiban.office.notices.policy import visible_to
+from kiban.office.notices.models import Channel, Kind, MailPreference, Notice, NoticeStatus, Timing, Webhook
+from kiban.office.notices.policy import DIGEST_EVENT, visible_to
 from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.work import Actor
 
@@ -91,13 +91,58 @@ def mail_to(session: Session, email: str, notice_id: uuid.UUID) -> Notice | None
 
 
 def _mails(email: str) -> sa.Select[Notice]:
-    return sa.select(Notice).where(Notice.channel == Channel.MAIL, Notice.recipient == email)
+    """Without digests: what they hold is there by itself."""
+    return sa.select(Notice).where(
+        Notice.channel == Channel.MAIL, Notice.recipient == email, Notice.event != DIGEST_EVENT
+    )
 
 
 def notice(session: Session, notice_id: uuid.UUID) -> Notice | None:
     """Locked until the work ends."""
     statement = sa.select(Notice).where(Notice.id == notice_id).with_for_update()
     return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+def timings(session: Session, emails: Sequence[str], kind: Kind) -> dict[str, Timing]:
+    """When those who have chosen want mails of a kind, by their address."""
+    statement = (
+        sa.select(Person.email, MailPreference.timing)
+        .join(MailPreference, MailPreference.person_id == Person.id)
+        .where(Person.email.in_(emails), MailPreference.kind == kind)
+    )
+    return {row.email: row.timing for row in session.execute(statement)}
+
+
+def preferences(session: Session, person_id: uuid.UUID) -> dict[Kind, MailPreference]:
+    statement = sa.select(MailPreference).where(MailPreference.person_id == person_id)
+    return {row.kind: row for row in session.scalars(statement)}
+
+
+def person(session: Session, person_id: uuid.UUID, *, lock: bool = False) -> Person | None:
+    """One who is not disabled."""
+    statement = sa.select(Person).where(Person.id == person_id, Person.disabled_at.is_(None))
+    if lock:
+        statement = statement.with_for_update()
+    return session.scalars(statement).one_or_none()
+
+
+def people_by_email(session: Session, emails: Collection[str]) -> dict[str, Person]:
+    return {row.email: row for row in session.scalars(sa.select(Person).where(Person.email.in_(emails)))}
+
+
+def for_digest(session: Session, *, before: datetime | None = None, recipient: str | None = None) -> list[Notice]:
+    """Mails that wait for a digest, the oldest first, locked."""
+    statement = sa.select(Notice).where(Notice.status == NoticeStatus.FOR_DIGEST)
+    if before is not None:
+        statement = statement.where(Notice.created_at < before)
+    if recipient is not None:
+        statement = statement.where(Notice.recipient == recipient)
+    statement = statement.order_by(Notice.id).with_for_update().execution_options(populate_existing=True)
+    return list(session.scalars(statement))
+
+
+def events_in(session: Session, digest_id: uuid.UUID) -> set[str]:
+    return set(session.scalars(sa.select(Notice.event).where(Notice.digest_id == digest_id)))
 
 
 def waiting_for(session: Session, webhook_id: uuid.UUID) -> list[Notice]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from kiban.office.notices.models import Channel, NoticeStatus
+from kiban.office.notices.models import Channel, NoticeStatus, Timing
 from kiban.office.schemas import Schema
 
 Event = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_]{1,31}\.[a-z_]{1,31})$")]
@@ -27,6 +27,16 @@ class NoticeOut(Schema):
     last_error: str
     created_at: datetime
     sent_at: datetime | None
+
+
+class MailPreferences(Schema):
+    """When one is sent mails of each kind. Those about one's account, and decisions, are always sent at once."""
+
+    deadlines: Timing = Field(Timing.AT_ONCE, description="calls that change or close, reviews due, amounts to expire")
+    reviews: Timing = Field(Timing.AT_ONCE, description="reviews to write or confirm, reviewers who are short")
+    grants: Timing = Field(Timing.AT_ONCE, description="alerts, incidents, refunds, requests for a change")
+    reports: Timing = Field(Timing.AT_ONCE, description="reports handed in, accepted or returned")
+    other: Timing = Timing.AT_ONCE
 
 
 class WebhookIn(Schema):

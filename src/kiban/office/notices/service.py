@@ -9,8 +9,10 @@ from typing import Any
 
 from kiban.office.audit.service import record
 from kiban.office.errors import Conflict, NotFound
+from kiban.office.links import Link, Place
 from kiban.office.notices import repository
-from kiban.office.notices.models import Channel, Notice, NoticeStatus, Webhook
+from kiban.office.notices.models import Channel, Notice, NoticeStatus, Timing, Webhook
+from kiban.office.notices.policy import ALWAYS, DIGEST_EVENT, kind_of
 from kiban.office.paging import Page, PageRequest
 from kiban.office.work import Role, Work
 
@@ -23,6 +25,14 @@ class Message:
     body: str
 
 
+BETWEEN_PARTS = "\n\n----\n"
+WHEN = {
+    Timing.AT_ONCE: NoticeStatus.WAITING,
+    Timing.DAILY: NoticeStatus.FOR_DIGEST,
+    Timing.OFF: NoticeStatus.NOT_WANTED,
+}
+
+
 def notify(
     work: Work,
     *,
@@ -31,31 +41,44 @@ def notify(
     emails: Sequence[str],
     ja: Message,
     en: Message,
+    link: Link,
     payload: Mapping[str, Any],
     language: str = "ja",
     organisation_id: uuid.UUID | None = None,
 ) -> None:
     """Put mails, and deliveries to the webhooks that asked for the event, into the outbox.
 
-    They leave after this work is committed, never for work that was rolled back.
+    They leave after this work is committed, never for work that was rolled back. Mails of a kind that people may do
+    without (`policy`) go when each reader wants them.
 
     Args:
         cause: what is told of, such as `grant:<id>:spent:80`; a recipient told of it once is not told again.
         event: `<module>.<verb in the past>`, which webhooks subscribe to.
+        link: the page that it is about, put at the end of both texts.
         payload: what a webhook gets as JSON; ids and figures, never personal data.
         organisation_id: whose webhooks are told besides the programme's own.
     """
-    message = en if language == "en" else ja
-    other = ja if language == "en" else en
-    body = f"{message.body}\n\n----\n{other.subject}\n\n{other.body}\n"
+    texts = {"ja": (ja, f"{ja.body}\n{link.url(work.settings, 'ja')}")}
+    texts["en"] = (en, f"{en.body}\n{link.url(work.settings, 'en')}")
+    first, other = ("en", "ja") if language == "en" else ("ja", "en")
+    (message, text), (translated, translation) = texts[first], texts[other]
+    body = f"{text}{BETWEEN_PARTS}{translated.subject}\n\n{translation}\n"
     already = repository.told(work.session, cause, Channel.MAIL, emails)
+    kind = kind_of(event)
+    timings = {} if kind in ALWAYS or not emails else repository.timings(work.session, emails, kind)
     for email in sorted(set(emails) - already):
-        _add(work, cause, event, Channel.MAIL, email, None, message.subject, body, {})
+        row = _add(work, cause, event, Channel.MAIL, email, None, message.subject, body, {})
+        row.status = WHEN[timings.get(email, Timing.AT_ONCE)]
     hooks = repository.webhooks_for(work.session, event, organisation_id)
     delivered = repository.told(work.session, cause, Channel.WEBHOOK, [str(hook.id) for hook in hooks])
     for hook in hooks:
         if str(hook.id) not in delivered:
             to_webhook(work, hook, cause=cause, event=event, payload=payload)
+
+
+def add_digest(work: Work, *, cause: str, email: str, message: Message) -> Notice:
+    """Put a mail that holds others into the outbox."""
+    return _add(work, cause, DIGEST_EVENT, Channel.MAIL, email, None, message.subject, message.body, {})
 
 
 def to_webhook(work: Work, hook: Webhook, *, cause: str, event: str, payload: Mapping[str, Any]) -> Notice:
@@ -94,6 +117,7 @@ def _add(
 
 
 TEST_EVENT = "notices.test"
+RETRIED = frozenset({NoticeStatus.WAITING, NoticeStatus.FAILED})
 
 
 def send_test(work: Work) -> None:
@@ -106,14 +130,14 @@ def send_test(work: Work) -> None:
     found = repository.email_of(work.session, work.person_id)
     assert found is not None
     email, language = found
-    link = f"{work.settings.public_url.rstrip('/')}/notices/outbox"
     notify(
         work,
         cause=f"test:{work.new_id()}",
         event=TEST_EVENT,
         emails=[email],
-        ja=Message("テストメール", f"このメールが届いていれば、メールの設定は正しく動いています。\n{link}"),
-        en=Message("Test mail", f"If this mail has reached you, mail is set up well.\n{link}"),
+        ja=Message("テストメール", "このメールが届いていれば、メールの設定は正しく動いています。"),
+        en=Message("Test mail", "If this mail has reached you, mail is set up well."),
+        link=Link(Place.OUTBOX),
         payload={},
         language=language,
     )
@@ -156,7 +180,7 @@ def retry(work: Work, notice_id: uuid.UUID) -> Notice:
 
     Raises:
         NotFound: no such notice.
-        Conflict: it was sent.
+        Conflict: it was sent, goes with a digest, or its reader does not want it.
     """
     work.require(Role.OPERATOR)
     row = repository.notice(work.session, notice_id)
@@ -164,6 +188,8 @@ def retry(work: Work, notice_id: uuid.UUID) -> Notice:
         raise NotFound("there is no such notice", where="notice_id")
     if row.status is NoticeStatus.SENT:
         raise Conflict("it was sent already", where="notice_id")
+    if row.status not in RETRIED:
+        raise Conflict("its reader chose not to be sent it by itself", where="notice_id")
     row.status, row.next_at = NoticeStatus.WAITING, work.now
     row.attempts, row.first_tried_at = 0, None
     record(work, "notices.retried", "notice", row.id)

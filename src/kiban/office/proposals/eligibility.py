@@ -13,6 +13,7 @@ from kiban.office.calls import service as calls
 from kiban.office.calls.models import CallStatus
 from kiban.office.errors import Conflict, Forbidden
 from kiban.office.guards.text import clean_text
+from kiban.office.links import Link, Place
 from kiban.office.members.service import contacts_in, contacts_with
 from kiban.office.notices.service import Message, notify
 from kiban.office.proposals import repository, service
@@ -95,7 +96,6 @@ def _become(
         reviewing.tell_ruled_out(work, seen.call, proposal.id)
     applicants = {contact.person_id for contact in contacts_with(work, Role.APPLICANT, seen.call.id)}
     people = [each for each in contacts_in(work, organisation.id) if each.person_id in applicants]
-    link = f"{work.settings.public_url}/proposals/{proposal.id}"
     for language in ("ja", "en"):
         notify(
             work,
@@ -106,13 +106,14 @@ def _become(
             ja=Message(
                 f"[{proposal.receipt}] ご提案の取扱いについて",
                 f"{organisation.name_ja} 御中\n「{seen.call.title_ja}」へのご提案「{proposal.title}」を、"
-                f"{words_ja}\n理由：{reason}\n{link}",
+                f"{words_ja}\n理由：{reason}",
             ),
             en=Message(
                 f"[{proposal.receipt}] About your proposal",
                 f"To {organisation.name_en}\nYour proposal “{proposal.title}” to “{seen.call.title_en}”: "
-                f"{words_en}\nReason: {reason}\n{link}",
+                f"{words_en}\nReason: {reason}",
             ),
+            link=Link(Place.PROPOSAL, proposal_id=proposal.id),
             payload={"call_id": str(seen.call.id), "proposal_id": str(proposal.id), "status": str(status)},
             language=language,
             organisation_id=organisation.id,

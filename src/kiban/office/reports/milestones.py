@@ -15,6 +15,7 @@ from kiban.office.grants.service import get_grant, lock_grant, release_after_rep
 from kiban.office.grants.telling import tell
 from kiban.office.ledger.accounts import YEN
 from kiban.office.ledger.accounts import gpu_seconds as gpu_unit
+from kiban.office.links import Link, Place
 from kiban.office.notices.service import Message
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals.schemas import Kpi as PromisedKpi
@@ -271,6 +272,7 @@ def submit(work: Work, report_id: uuid.UUID, version: int) -> MilestoneReport:
             f"報告書「{shown.title}」が提出されました", f"期限は{report.due_on}です。{'期限後の提出です。' * late}"
         ),
         en=Message(f"Report {shown.title} was submitted", f"It was due on {report.due_on}.{' It is late.' * late}"),
+        link=Link(Place.REPORT, report_id=report.id),
         payload={"report_id": str(report.id), "milestone": report.milestone, "late": late},
         to_grantee=False,
     )
@@ -367,6 +369,7 @@ def _tell_grantee(
         event=f"reports.{report.status}",
         ja=Message(f"報告書「{title}」が{ja[0]}", "\n".join(part for part in (ja[1], reason) if part)),
         en=Message(f"Report {title} {en[0]}", "\n".join(part for part in (en[1], reason) if part)),
+        link=Link(Place.REPORT, report_id=report.id),
         payload={"report_id": str(report.id), "milestone": report.milestone, "status": report.status.value},
         to_operators=False,
     )

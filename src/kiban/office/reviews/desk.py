@@ -15,6 +15,7 @@ from enum import StrEnum
 from kiban.office.audit.service import record
 from kiban.office.calls.models import Call, CallStatus
 from kiban.office.errors import NotFound
+from kiban.office.members import repository as members_repository
 from kiban.office.members.policy import require_somebody
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals import service as proposals
@@ -194,6 +195,11 @@ def names(work: Work, person_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]
     if not person_ids:
         return {}
     return {person_id: person.name for person_id, person in repository.people(work.session, person_ids).items()}
+
+
+def organisation_names(work: Work, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:
+    """In Japanese and in English, of organisations that the services have named to this person by their ids."""
+    return members_repository.organisation_names(work.session, ids)
 
 
 def _own(row: OwnRow, is_declared: bool) -> OwnReview:

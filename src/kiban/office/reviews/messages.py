@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from kiban.office.calls.models import Call
+from kiban.office.links import Link, Place
 from kiban.office.members.models import Person
 from kiban.office.notices.service import Message, notify
 from kiban.office.reviews import repository
@@ -18,7 +19,6 @@ def tell_assigned(
 ) -> None:
     by_ja = f"期限は{_ja(due_at)}です。" if due_at else ""
     by_en = f" They are due by {_en(due_at)}." if due_at else ""
-    link = f"{work.settings.public_url}/reviews"
     notify(
         work,
         cause=f"reviews:{run_id}:{person.id}",
@@ -27,13 +27,14 @@ def tell_assigned(
         ja=Message(
             f"審査のお願い（{call.title_ja}）",
             f"{person.name} 様\n\n「{call.title_ja}」の申請{count}件の審査をお願いいたします。{by_ja}\n"
-            f"利益相反がある場合は、審査画面から辞退してください。\n{link}\n",
+            f"利益相反がある場合は、審査画面から辞退してください。",
         ),
         en=Message(
             f"Reviews for you ({call.title_en})",
             f"Dear {person.name},\n\nplease review {count} proposal(s) of the call “{call.title_en}”.{by_en}\n"
-            f"If you have a conflict of interest, recuse yourself on the review's page.\n{link}\n",
+            f"If you have a conflict of interest, recuse yourself on the review's page.",
         ),
+        link=Link(Place.REVIEWS),
         payload={"call_id": str(call.id), "count": count},
         language=person.language,
     )
@@ -51,13 +52,14 @@ def remind(work: Work, call: Call, person: Person, count: int, due_at: datetime)
         ja=Message(
             f"審査の期限について（{call.title_ja}）",
             f"{person.name} 様\n\n審査が{count}件、未提出です。最も早い期限は{_ja(due_at)}"
-            f"{'で、すでに過ぎています' if is_over else 'です'}。\n{work.settings.public_url}/reviews\n",
+            f"{'で、すでに過ぎています' if is_over else 'です'}。",
         ),
         en=Message(
             f"Reviews due ({call.title_en})",
             f"Dear {person.name},\n\n{count} of your reviews have not been submitted. The first "
-            f"{'was' if is_over else 'is'} due by {_en(due_at)}.\n{work.settings.public_url}/reviews\n",
+            f"{'was' if is_over else 'is'} due by {_en(due_at)}.",
         ),
+        link=Link(Place.REVIEWS),
         payload={"call_id": str(call.id), "count": count, "is_over": is_over},
         language=person.language,
     )
@@ -65,7 +67,6 @@ def remind(work: Work, call: Call, person: Person, count: int, due_at: datetime)
 
 def ask_to_confirm(work: Work, call: Call, people: Iterable[Person], submission_id: uuid.UUID) -> None:
     """Once for each handing-in that outdated their reviews."""
-    link = f"{work.settings.public_url}/reviews"
     for person in people:
         notify(
             work,
@@ -75,13 +76,14 @@ def ask_to_confirm(work: Work, call: Call, people: Iterable[Person], submission_
             ja=Message(
                 f"審査の確認のお願い（{call.title_ja}）",
                 f"{person.name} 様\n\n審査済みの申請が新しい版で再提出されました。新しい版をご覧のうえ、審査結果を"
-                f"確認または修正してください。それまで、この審査は集計に入りません。\n{link}\n",
+                f"確認または修正してください。それまで、この審査は集計に入りません。",
             ),
             en=Message(
                 f"Please confirm a review ({call.title_en})",
                 f"Dear {person.name},\n\na proposal that you reviewed was handed in again in a new version. Please "
-                f"read it, and confirm or revise your review. Until then it does not count.\n{link}\n",
+                f"read it, and confirm or revise your review. Until then it does not count.",
             ),
+            link=Link(Place.REVIEWS),
             payload={"call_id": str(call.id)},
             language=person.language,
         )
@@ -98,13 +100,14 @@ def tell_ruled_out(work: Work, call: Call, people: Iterable[Person], proposal_id
             ja=Message(
                 f"審査が1件不要になりました（{call.title_ja}）",
                 f"{person.name} 様\n\nお願いしていた申請のうち1件が、審査の対象から外れました。残りの審査は次のページに"
-                f"あります。\n{work.settings.public_url}/reviews\n",
+                "あります。",
             ),
             en=Message(
                 f"One review fewer ({call.title_en})",
                 f"Dear {person.name},\n\none of the proposals that you were asked to review is not judged any more. "
-                f"The others are on your page.\n{work.settings.public_url}/reviews\n",
+                "The others are on your page.",
             ),
+            link=Link(Place.REVIEWS),
             payload={"call_id": str(call.id)},
             language=person.language,
         )
@@ -120,12 +123,13 @@ def tell_shortage(work: Work, call: Call, receipts: Sequence[str]) -> None:
         emails=[person.email for person in operators],
         ja=Message(
             f"審査員が不足しています（{call.title_ja}）",
-            f"辞退または利益相反により、次の申請の審査員が不足しています。\n{listed}\n",
+            f"辞退または利益相反により、次の申請の審査員が不足しています。\n{listed}",
         ),
         en=Message(
             f"Reviewers are short ({call.title_en})",
-            f"After a recusal or a conflict of interest these proposals lack reviewers:\n{listed}\n",
+            f"After a recusal or a conflict of interest these proposals lack reviewers:\n{listed}",
         ),
+        link=Link(Place.REVIEWERS_OF_CALL, call_id=call.id),
         payload={"call_id": str(call.id), "count": len(receipts)},
     )
 

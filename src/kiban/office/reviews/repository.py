@@ -50,6 +50,14 @@ class Judgement(NamedTuple):
     proposal_version: int | None
 
 
+class Entry(NamedTuple):
+    """A proposal that is judged. `place`: in distributed peer review; `is_seen`: by one who reads as a judge."""
+
+    proposal: Proposal
+    place: PeerPlace | None
+    is_seen: bool
+
+
 # --- people and proposals
 
 
@@ -106,6 +114,17 @@ def proposal(session: Session, proposal_id: uuid.UUID, *conditions: sa.ColumnEle
     return session.scalar(sa.select(Proposal).where(Proposal.id == proposal_id, *conditions))
 
 
+def entries(session: Session, actor: Actor, call_id: uuid.UUID) -> list[Entry]:
+    """Those of the call that are judged, by their ids."""
+    statement = (
+        sa.select(Proposal, PeerPlace, policy.may_judge(actor))
+        .outerjoin(PeerPlace, sa.and_(PeerPlace.proposal_id == Proposal.id, PeerPlace.track == Proposal.track))
+        .where(Proposal.call_id == call_id, Proposal.status.in_(policy.JUDGED))
+        .order_by(Proposal.id)
+    )
+    return [Entry(row[0], row[1], bool(row[2])) for row in session.execute(statement)]
+
+
 def proposals_seen(session: Session, actor: Actor, call_id: uuid.UUID) -> set[uuid.UUID]:
     """Those of the call that the actor may read as one who judges."""
     return set(session.scalars(sa.select(Proposal.id).where(Proposal.call_id == call_id, policy.may_judge(actor))))
@@ -131,21 +150,20 @@ def bodies(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.U
 def parties(session: Session, proposal_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, set[tuple[str, str]]]:
     """What proposals can have in common: organisation, author and team by e-mail address, ORCID iD and employer."""
     author = aliased(Person)
-    found: dict[uuid.UUID, set[tuple[str, str]]] = {}
     authors = (
         sa.select(Proposal.id, Proposal.organisation_id, author.email, author.orcid, author.organisation_id)
         .join(author, author.id == Proposal.created_by)
         .where(Proposal.id.in_(proposal_ids))
     )
-    for proposal_id, organisation_id, email, orcid, employer_id in session.execute(authors):
-        found[proposal_id] = {("organisation", str(organisation_id)), *_marks(email, orcid, employer_id)}
     team = (
-        sa.select(TeamMember.proposal_id, TeamMember.email, TeamMember.orcid, Person.organisation_id)
+        sa.select(Proposal.id, Proposal.organisation_id, TeamMember.email, TeamMember.orcid, Person.organisation_id)
+        .join(TeamMember, TeamMember.proposal_id == Proposal.id)
         .outerjoin(Person, Person.email == sa.func.lower(TeamMember.email))
-        .where(TeamMember.proposal_id.in_(proposal_ids))
+        .where(Proposal.id.in_(proposal_ids))
     )
-    for proposal_id, email, orcid, employer_id in session.execute(team):
-        found[proposal_id].update(_marks(email, orcid, employer_id))
+    found: dict[uuid.UUID, set[tuple[str, str]]] = defaultdict(set)
+    for proposal_id, organisation_id, email, orcid, employer_id in session.execute(sa.union_all(authors, team)):
+        found[proposal_id].update({("organisation", str(organisation_id)), *_marks(email, orcid, employer_id)})
     return found
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kiban.office.calls import service as calls
 from kiban.office.calls.models import Call, CallStatus
-from kiban.office.calls.schemas import Criterion
 from kiban.office.errors import Conflict, NotFound
 from kiban.office.proposals.models import Proposal
 from kiban.office.reviews import peer, repository
 from kiban.office.reviews.impartiality import require_impartial
-from kiban.office.reviews.models import AssignmentStatus
+from kiban.office.reviews.models import AssignmentStatus, PeerPlace
 from kiban.office.reviews.peer import PeerGroup
 from kiban.office.reviews.policy import has_stake, holds, is_free, takes_part
 from kiban.office.reviews.repository import Judgement
@@ -35,19 +34,17 @@ def score_table(work: Work, call_id: uuid.UUID) -> list[ProposalScore]:
         NotFound: no such call.
         Forbidden: neither operator, auditor nor panel of it, or one who competes in it.
     """
-    return _scored(work, call_id)[1]
+    return _scored(work, _judging(work, call_id))
 
 
-def _scored(work: Work, call_id: uuid.UUID) -> tuple[Call, list[ProposalScore]]:
-    call = calls.get_call(work, call_id)
-    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
-    duties = _duties_missing(work, call)
+def _scored(work: Work, judging: _Judging) -> list[ProposalScore]:
+    duties = _duties_missing(work, judging.call, judging.proposals)
     rows = [
         replace(score, peer_group=block.group, duties_missing=duties.get(score.proposal_id, 0))
-        for block in _blocks(work, call)
+        for block in _blocks(judging)
         for score in block.table.proposals
     ]
-    return call, sorted(rows, key=lambda row: row.proposal_id)
+    return sorted(rows, key=lambda row: row.proposal_id)
 
 
 def scores_seen(work: Work, call_id: uuid.UUID) -> list[ProposalScore]:
@@ -63,9 +60,8 @@ def scores_with_call(work: Work, call_id: uuid.UUID) -> tuple[Call, list[Proposa
 
     Raises: as `score_table`.
     """
-    call, rows = _scored(work, call_id)
-    seen = repository.proposals_seen(work.session, work.actor, call_id)
-    return call, [row for row in rows if row.proposal_id in seen]
+    judging = _judging(work, call_id)
+    return judging.call, [row for row in _scored(work, judging) if row.proposal_id in judging.seen]
 
 
 def calibration(work: Work, call_id: uuid.UUID) -> list[CalibratedOut]:
@@ -81,10 +77,8 @@ def calibration_with_call(work: Work, call_id: uuid.UUID) -> tuple[Call, list[Ca
 
     Raises: as `score_table`.
     """
-    call = calls.get_call(work, call_id)
-    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
-    seen = repository.proposals_seen(work.session, work.actor, call_id)
-    return call, [
+    judging = _judging(work, call_id)
+    return judging.call, [
         CalibratedOut(
             reviewer_id=reviewer_id,
             peer_group=block.group,
@@ -94,7 +88,7 @@ def calibration_with_call(work: Work, call_id: uuid.UUID) -> tuple[Call, list[Ca
             high=offset.high,
             n=offset.n,
         )
-        for block in _blocks(work, call, seen)
+        for block in _blocks(judging, judging.seen)
         if block.table.calibration is not None
         for reviewer_id, offset in block.table.calibration.reviewers.items()
     ]
@@ -108,13 +102,11 @@ def peer_groups(work: Work, call_id: uuid.UUID) -> list[PeerGroup]:
 
     Raises: as `score_table`.
     """
-    return _grouped(work, call_id)[1]
+    return _grouped(_judging(work, call_id))
 
 
-def _grouped(work: Work, call_id: uuid.UUID) -> tuple[Call, list[PeerGroup]]:
-    call = calls.get_call(work, call_id)
-    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
-    return call, [group for study in _peer_studies(work, call) for group in study.groups]
+def _grouped(judging: _Judging) -> list[PeerGroup]:
+    return [group for study in _peer_studies(judging) for group in study.groups]
 
 
 def peer_groups_seen(work: Work, call_id: uuid.UUID) -> list[PeerGroup]:
@@ -130,10 +122,10 @@ def peer_groups_with_call(work: Work, call_id: uuid.UUID) -> tuple[Call, list[Pe
 
     Raises: as `score_table`.
     """
-    call, groups = _grouped(work, call_id)
-    seen = repository.proposals_seen(work.session, work.actor, call_id)
-    return call, [
-        replace(group, proposal_ids=tuple(each for each in group.proposal_ids if each in seen)) for group in groups
+    judging = _judging(work, call_id)
+    return judging.call, [
+        replace(group, proposal_ids=tuple(each for each in group.proposal_ids if each in judging.seen))
+        for group in _grouped(judging)
     ]
 
 
@@ -174,6 +166,25 @@ def feedback(work: Work, proposal_id: uuid.UUID) -> FeedbackOut:
 
 
 @dataclass(frozen=True)
+class _Judging:
+    """What a call's scores are made of, read once.
+
+    Attributes:
+        proposals: that are judged, by their ids.
+        places: of those in distributed peer review, by their ids.
+        seen: those that who asks may read about.
+        parties: of those with a place (see `repository.parties`).
+    """
+
+    call: Call
+    proposals: list[Proposal]
+    places: list[PeerPlace]
+    seen: set[uuid.UUID]
+    parties: Mapping[uuid.UUID, set[tuple[str, str]]]
+    judgements: list[Judgement]
+
+
+@dataclass(frozen=True)
 class _Block:
     """Proposals that are scored together. `group`: of peer review."""
 
@@ -189,6 +200,26 @@ class _PeerStudy:
     scores: Sequence[GivenScore]
 
 
+def _judging(work: Work, call_id: uuid.UUID) -> _Judging:
+    call = calls.get_call(work, call_id)
+    require_impartial(work, call_id, Role.OPERATOR, Role.AUDITOR, Role.PANEL)
+    entries = repository.entries(work.session, work.actor, call_id)
+    peer_tracks = _peer_tracks(call)
+    places = [entry.place for entry in entries if entry.place is not None and entry.place.track in peer_tracks]
+    return _Judging(
+        call=call,
+        proposals=[entry.proposal for entry in entries],
+        places=places,
+        seen={entry.proposal.id for entry in entries if entry.is_seen},
+        parties=repository.parties(work.session, [each.proposal_id for each in places]) if places else {},
+        judgements=repository.judgements(work.session, [entry.proposal.id for entry in entries]),
+    )
+
+
+def _peer_tracks(call: Call) -> list[str]:
+    return [track.key for track in calls.tracks_of(call) if track.kind == "peer"]
+
+
 def _is_free(judgement: Judgement) -> bool:
     """That no conflict of interest or recusal is known of who judged."""
     return (
@@ -198,54 +229,59 @@ def _is_free(judgement: Judgement) -> bool:
     )
 
 
-def _given(judgements: Sequence[Judgement], rubric: tuple[Criterion, ...]) -> Iterator[GivenScore]:
-    for each in judgements:
-        value, criteria = value_of(each.review.scores, rubric)
-        given = GivenScore(each.proposal.id, each.assignment.reviewer_id, value, criteria, outdated=each.is_outdated)
-        yield given if _is_free(each) else replace(given, tainted=True)
+def _given(judging: _Judging, proposal_ids: Collection[uuid.UUID]) -> Iterator[GivenScore]:
+    rubric = calls.rubric_of(judging.call)
+    for each in judging.judgements:
+        if each.proposal.id in proposal_ids:
+            value, criteria = value_of(each.review.scores, rubric)
+            yield GivenScore(
+                each.proposal.id,
+                each.assignment.reviewer_id,
+                value,
+                criteria,
+                outdated=each.is_outdated,
+                tainted=not _is_free(each),
+            )
 
 
-def _blocks(work: Work, call: Call, only: Collection[uuid.UUID] | None = None) -> Iterator[_Block]:
+def _blocks(judging: _Judging, only: Collection[uuid.UUID] | None = None) -> Iterator[_Block]:
     """Args: only: the proposals that take part in the tables; all by default."""
-    studies = _peer_studies(work, call)
-    placed = {proposal_id for study in studies for group in study.groups for proposal_id in group.proposal_ids}
+    studies = _peer_studies(judging)
+    placed = {each.proposal_id for each in judging.places}
 
-    def wanted(proposal_ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    def wanted(proposal_ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
         return [each for each in proposal_ids if only is None or each in only]
 
-    rest = wanted([each.id for each in repository.proposals(work.session, call.id) if each.id not in placed])
-    scores = _given(repository.judgements(work.session, rest), calls.rubric_of(call))
-    yield _Block(None, score_proposals(scores, rest))
+    rest = wanted(each.id for each in judging.proposals if each.id not in placed)
+    yield _Block(None, score_proposals(_given(judging, set(rest)), rest))
     for study in studies:
         for group in study.groups:
             yield _Block(group.number, score_proposals(study.scores, wanted(group.proposal_ids)))
 
 
-def _peer_studies(work: Work, call: Call) -> list[_PeerStudy]:
-    tracks = [track.key for track in calls.tracks_of(call) if track.kind == "peer"]
-    return [_peer_study(work, call, track) for track in tracks]
+def _peer_studies(judging: _Judging) -> list[_PeerStudy]:
+    return [_peer_study(judging, track) for track in _peer_tracks(judging.call)]
 
 
-def _peer_study(work: Work, call: Call, track: str) -> _PeerStudy:
-    places = repository.peer_places(work.session, call.id, track)
-    proposals = {each.id: each for each in repository.proposals(work.session, call.id, track)}
-    group_of = {each.proposal_id: each.number for each in places if each.proposal_id in proposals}
-    together = peer.interests(repository.parties(work.session, list(group_of)))
+def _peer_study(judging: _Judging, track: str) -> _PeerStudy:
+    group_of = {each.proposal_id: each.number for each in judging.places if each.track == track}
+    together = peer.interests({each: judging.parties[each] for each in group_of})
     own = peer.own_groups(together, group_of)
-    by_author: dict[uuid.UUID, list[Proposal]] = defaultdict(list)
-    for proposal_id in group_of:
-        by_author[proposals[proposal_id].created_by].append(proposals[proposal_id])
+    by_author: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
+    for proposal in judging.proposals:
+        if proposal.id in group_of:
+            by_author[proposal.created_by].append(proposal.id)
     scores = []
     handed_out: dict[uuid.UUID, list[tuple[uuid.UUID, float]]] = defaultdict(list)
-    for score in _given(repository.judgements(work.session, list(group_of)), calls.rubric_of(call)):
+    for score in _given(judging, group_of):
         mine = by_author.get(score.reviewer_id, [])
         # Two proposals that turned out to be one interest only after they were placed in two groups.
-        if any(group_of[score.proposal_id] in own[each.id] for each in mine):
+        if any(group_of[score.proposal_id] in own[each] for each in mine):
             score = replace(score, tainted=True)
         scores.append(score)
         if score.counts:
             for each in mine:
-                handed_out[each.id].append((score.proposal_id, score.value))
+                handed_out[each].append((score.proposal_id, score.value))
     share = peer.shares(own, group_of, handed_out)
     return _PeerStudy(
         tuple(
@@ -256,18 +292,19 @@ def _peer_study(work: Work, call: Call, track: str) -> _PeerStudy:
     )
 
 
-def _duties_missing(work: Work, call: Call) -> dict[uuid.UUID, int]:
-    """Peer reviews owed past their date, by the proposals of those who owe them."""
-    if all(track.kind != "peer" for track in calls.tracks_of(call)):
+def _duties_missing(work: Work, call: Call, proposals: Sequence[Proposal] | None = None) -> dict[uuid.UUID, int]:
+    """Peer reviews owed past their date, by the proposals of those who owe them.
+
+    Args: proposals: those of the call that are judged, if they are read already.
+    """
+    if not _peer_tracks(call):
         return {}
-    proposals = {each.id: each for each in repository.proposals(work.session, call.id)}
+    if proposals is None:
+        proposals = repository.proposals(work.session, call.id)
+    by_id = {each.id: each for each in proposals}
     owed: dict[tuple[uuid.UUID, str | None], int] = defaultdict(int)
     for each in repository.assignments(work.session, call.id):
         is_owed = each.is_peer and each.status is AssignmentStatus.ASSIGNED
-        if is_owed and each.proposal_id in proposals and each.due_at is not None and each.due_at < work.now:
-            owed[each.reviewer_id, proposals[each.proposal_id].track] += 1
-    return {
-        each.id: owed[each.created_by, each.track]
-        for each in proposals.values()
-        if (each.created_by, each.track) in owed
-    }
+        if is_owed and each.proposal_id in by_id and each.due_at is not None and each.due_at < work.now:
+            owed[each.reviewer_id, by_id[each.proposal_id].track] += 1
+    return {each.id: owed[each.created_by, each.track] for each in proposals if (each.created_by, each.track) in owed}

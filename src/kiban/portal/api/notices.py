@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from kiban.office.notices import service, webhooks
+from kiban.office.notices import preferences, service, webhooks
 from kiban.office.notices.models import Channel, NoticeStatus
-from kiban.office.notices.schemas import NoticeOut, WebhookCreated, WebhookIn, WebhookOut
+from kiban.office.notices.schemas import MailPreferences, NoticeOut, WebhookCreated, WebhookIn, WebhookOut
 from kiban.portal.api.dependencies import Page, PageQuery, Reading, Writing
 
 router = APIRouter(prefix="/notices", tags=["notices"])
@@ -25,6 +25,18 @@ def list_notices(
 ) -> Page[NoticeOut]:
     """Mails and deliveries with what became of them, without their text; for operators and auditors."""
     return Page.of(service.list_notices(work, page, status=status, channel=channel, event=event), NoticeOut)
+
+
+@router.get("/preferences", summary="Which mails one gets when")
+def get_preferences(work: Reading) -> MailPreferences:
+    """One's own, by kind of mail."""
+    return preferences.own(work)
+
+
+@router.put("/preferences", summary="Choose which mails one gets when")
+def change_preferences(work: Writing, given: MailPreferences) -> MailPreferences:
+    """For every kind; one that is not named is sent at once. Mails that wait for a digest follow their kind."""
+    return preferences.change_own(work, given)
 
 
 @router.get("/webhooks", summary="Webhooks")

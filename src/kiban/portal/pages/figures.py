@@ -222,7 +222,7 @@ def show(
     work: Reading,
     query: ListQuery,
     key: Annotated[str, Path(max_length=200)],
-    year: Annotated[Chosen[int], Query(ge=programme.FIRST_YEAR, le=programme.LAST_YEAR)] = None,
+    year: Chosen[Annotated[int, Query(ge=programme.FIRST_YEAR, le=programme.LAST_YEAR)]] = None,
     call_id: Chosen[uuid.UUID] = None,
 ) -> View | Response:
     """One figure and what it is made of: by grant and call for everybody, to the postings for who may read them."""

@@ -167,13 +167,13 @@ def _address(each: Waiting) -> str | None:
     known: dict[str, tuple[tuple[str, str], ...]] = {
         "draft": (("proposals.edit", "proposal_id"), ("proposals.index", "")),
         "reviews": (("reviews.index", ""),),
-        "report": (("grants.report", "report_id"), ("grants.index", "")),
+        "report": (("milestones.show", "report_id"), ("grants.index", "")),
         "alerts": (("grants.show", "grant_id"), ("grants.index", "")),
         "study": (("studio.show", "call_id"), ("studio.index", "")),
         "approval": (("studio.show", "call_id"), ("studio.index", "")),
         "announcement": (("studio.show", "call_id"), ("studio.index", "")),
-        "acceptance": (("grants.reports", ""), ("grants.index", "")),
-        "changes": (("grants.changes", ""), ("grants.index", "")),
+        "acceptance": (("milestones.index", ""), ("grants.index", "")),
+        "changes": (("grants.all_changes", ""), ("grants.index", "")),
     }
     for name, parameter in known[each.kind]:
         if ADDRESSES.knows(name):

@@ -55,7 +55,7 @@ labels.register(
 
 Number = Annotated[int, Path(ge=1, lt=2**53)]
 CauseId = Annotated[str, Path(max_length=128)]
-Unit = Annotated[Chosen[str], Query(max_length=48)]
+Unit = Chosen[Annotated[str, Query(max_length=48)]]
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def show(work: Reading, query: ListQuery, release_id: uuid.UUID, scale: Scale = 
         artifact = _artifact(store, shown)
         if artifact is not None:
             context |= _of_artifact(store, artifact, shown, access, fmt, scale)
-            context["listing"] = FILES.of(query, artifact.manifest.files)
+            context["listing"] = FILES.of(query, artifact.manifest.files, keep={"scale": scale})
     return view("models/show.html", **context)
 
 

@@ -311,16 +311,18 @@ def conflicts_of(work: Reading, call_id: uuid.UUID, query: ListQuery) -> View | 
         rows = conflicts.list_conflicts(work, page, call_id)
         heads = _heads(work, [row.proposal_id for row in rows.items if row.proposal_id])
         names = desk.names(work, {row.person_id for row in rows.items})
-        lines = [
-            ConflictLine(
-                names.get(row.person_id, ""),
-                heads.get(row.proposal_id, ("", None))[0]
-                if row.proposal_id
-                else str(_("Every one of an organisation")),
-                row,
-            )
-            for row in rows.items
-        ]
+        organisations = desk.organisation_names(
+            work, {row.organisation_id for row in rows.items if row.organisation_id and not row.proposal_id}
+        )
+
+        def about(row: ConflictOfInterest) -> str:
+            if row.proposal_id is not None:
+                return heads.get(row.proposal_id, ("", None))[0]
+            name_ja, name_en = organisations[row.organisation_id] if row.organisation_id else ("", "")
+            name = name_en if current.current().language == "en" else name_ja
+            return in_language(_("All proposals of %(organisation)s", organisation=name), current.current().language)
+
+        lines = [ConflictLine(names.get(row.person_id, ""), about(row), row) for row in rows.items]
         return Page(lines, rows.next_cursor)
 
     empty = Empty(_("No conflict of interest is on record."), _("Look for them by rule before reviewers are assigned."))

@@ -172,7 +172,7 @@ def show(work: Reading, assignment_id: uuid.UUID) -> View | Response:
     mine = desk.own_reviews(work)
     own = desk.own_review(mine, assignment_id)
     if own.state is ReviewState.UNDECLARED and current.current().posted is None:
-        return see_other("reviews.declaration", then=assignment_id)
+        return _declare_first(own)
     return view("reviews/show.html", **_shown(work, own), **_neighbours(mine, own))
 
 
@@ -180,6 +180,8 @@ def show(work: Reading, assignment_id: uuid.UUID) -> View | Response:
 def sheet(work: Reading, assignment_id: uuid.UUID) -> View | Response:
     """The proposal with an empty score sheet, to be printed."""
     own = desk.own_review(desk.own_reviews(work), assignment_id)
+    if own.state is ReviewState.UNDECLARED:
+        return _declare_first(own)
     return view("reviews/sheet.html", **_shown(work, own))
 
 
@@ -272,10 +274,16 @@ def compare(
     """Two proposals of a call side by side, with my scores under the same rubric."""
     mine = desk.own_reviews(work)
     own = desk.own_review(mine, assignment_id)
-    others = [each for each in mine if each.call.id == own.call.id and each.id != own.id]
+    if own.state is ReviewState.UNDECLARED:
+        return _declare_first(own)
+    others = [
+        each
+        for each in mine
+        if each.call.id == own.call.id and each.id != own.id and each.state is not ReviewState.UNDECLARED
+    ]
     second = desk.own_review(others, other) if other is not None else None
     chosen = [each for each in (own, second) if each is not None]
-    wholes = {each.id: each for each in proposals.present_whole(work, [each.proposal.id for each in mine])}
+    wholes = {each.id: each for each in proposals.present_whole(work, [each.proposal.id for each in (own, *others)])}
     return view(
         "reviews/compare.html",
         mine=own,
@@ -306,6 +314,10 @@ def post_remark(work: Writing, proposal_id: uuid.UUID, form: Form) -> Response:
     """Remarks are never changed or taken back."""
     discussion.post(work, proposal_id, form.read(RemarkIn).text)
     return see_other("reviews.deliberation", proposal_id=proposal_id, notice="reviews.posted")
+
+
+def _declare_first(own: OwnReview) -> Response:
+    return see_other("reviews.declaration", then=own.id)
 
 
 def _heads(work: Work, mine: Sequence[OwnReview]) -> dict[uuid.UUID, ProposalOut]:

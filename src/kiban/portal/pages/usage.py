@@ -80,9 +80,9 @@ notices.register(
         "reconciled": _("The records have been compared."),
     },
 )
-UserName = Annotated[Chosen[str], Query(max_length=64)]
-Month = Annotated[Chosen[str], Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
-State = Annotated[Chosen[str], Query(max_length=32)]
+UserName = Chosen[Annotated[str, Query(max_length=64)]]
+Month = Chosen[Annotated[str, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]]
+State = Chosen[Annotated[str, Query(max_length=32)]]
 
 
 def _jobs(codes: dict[uuid.UUID, str], pools: dict[uuid.UUID, str]) -> Table[UsageRecord]:

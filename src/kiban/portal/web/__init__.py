@@ -42,6 +42,7 @@ def tell(scope: Scope, trouble: Trouble) -> Response:
     page = Page(request, language, failure=failure_of_trouble(trouble, language))
     with making(page):
         answer: Response = request.app.state.renderer.response(page, View("error.html", {}, trouble.status))
+    answer.headers.update(trouble.headers)
     return answer
 
 

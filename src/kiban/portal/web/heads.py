@@ -18,7 +18,7 @@ class HeadsOfPages:
 
         async def bodyless(message: Message) -> None:
             if message["type"] == "http.response.body":
-                message = message | {"body": b""}
+                message = {**message, "body": b""}
             await send(message)
 
         got = {**scope, "method": "GET"}

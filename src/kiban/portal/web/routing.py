@@ -142,8 +142,9 @@ class PageRoute(WorkRoute):
                 request.state.posted = page.posted = PostedForm()
                 _refuse_other_sites(request)  # before it is read: nothing of it is to be shown on a page of ours
                 request.state.posted = page.posted = await read_form(request)
-                rearranged = page.posted.rearranged()
+                rearranged = page.posted.rearranged() if self.shows is not None else None
                 if rearranged is not None:
+                    await run_in_threadpool(self._admit, request)
                     return await self._form_again(page, rearranged, None)
             return await self.answer(request)
         except ClientDisconnect:
@@ -193,12 +194,12 @@ class PageRoute(WorkRoute):
             try:
                 response = await shown.answer(again.request)
             except Exception as error:
-                if isinstance(error, Unauthenticated) and page.posted is not None and page.posted.fields:
-                    return await self._show(page, _resume(page, is_signed_in=False))
                 response = await shown._after(error, again.request, again)
                 if response.status_code < 400:  # to the sign-in page
                     return response
         request.scope["state"]["actor"] = state.get("actor")
+        if failure is not None and response.status_code < 400 and response.status_code != 200:
+            return await self._show(page, View("error.html", {}, failure.status))  # there is no form any more
         if failure is not None:
             response.status_code = failure.status if response.status_code < 400 else response.status_code
             response.headers.update(failure.headers)

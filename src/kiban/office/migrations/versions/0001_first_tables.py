@@ -184,6 +184,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_surveys")),
     )
     op.create_table(
+        "timed_runs",
+        sa.Column("task", sa.String(length=64), nullable=False),
+        sa.Column("ran_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("error", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("task", name=op.f("pk_timed_runs")),
+    )
+    op.create_table(
         "usage_cursors",
         sa.Column("cluster", sa.String(length=40), nullable=False),
         sa.Column("read_until", sa.DateTime(timezone=True), nullable=False),
@@ -438,6 +445,35 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_lots_pool_id"), ["pool_id"], unique=False)
 
     op.create_table(
+        "mail_preferences",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "account",
+                "decisions",
+                "deadlines",
+                "reviews",
+                "grants",
+                "reports",
+                "other",
+                name="kind",
+                native_enum=False,
+                create_constraint=True,
+                length=32,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "timing",
+            sa.Enum("at_once", "daily", "off", name="timing", native_enum=False, create_constraint=True, length=32),
+            nullable=False,
+        ),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_mail_preferences_person_id_people")),
+        sa.PrimaryKeyConstraint("person_id", "kind", name=op.f("pk_mail_preferences")),
+    )
+    op.create_table(
         "password_resets",
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
@@ -624,7 +660,16 @@ def upgrade() -> None:
         sa.Column(
             "status",
             sa.Enum(
-                "waiting", "sent", "failed", name="noticestatus", native_enum=False, create_constraint=True, length=32
+                "waiting",
+                "sent",
+                "failed",
+                "for_digest",
+                "in_digest",
+                "not_wanted",
+                name="noticestatus",
+                native_enum=False,
+                create_constraint=True,
+                length=32,
             ),
             nullable=False,
         ),
@@ -634,11 +679,14 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("digest_id", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(["digest_id"], ["notices.id"], name=op.f("fk_notices_digest_id_notices")),
         sa.ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], name=op.f("fk_notices_webhook_id_webhooks")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
         sa.UniqueConstraint("cause", "channel", "recipient", name=op.f("uq_notices_cause_channel_recipient")),
     )
     with op.batch_alter_table("notices", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_notices_digest_id"), ["digest_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_notices_status"), ["status"], unique=False)
 
     op.create_table(
@@ -1433,6 +1481,7 @@ def upgrade() -> None:
                 "providers",
                 "sign_in_states",
                 "surveys",
+                "timed_runs",
                 "usage_cursors",
                 "people",
                 "pools",
@@ -1442,6 +1491,7 @@ def upgrade() -> None:
                 "calls",
                 "identity_links",
                 "lots",
+                "mail_preferences",
                 "password_resets",
                 "relations",
                 "survey_answers",
@@ -1501,6 +1551,7 @@ def downgrade() -> None:
                 "providers",
                 "sign_in_states",
                 "surveys",
+                "timed_runs",
                 "usage_cursors",
                 "people",
                 "pools",
@@ -1510,6 +1561,7 @@ def downgrade() -> None:
                 "calls",
                 "identity_links",
                 "lots",
+                "mail_preferences",
                 "password_resets",
                 "relations",
                 "survey_answers",
@@ -1686,6 +1738,7 @@ def downgrade() -> None:
     op.drop_table("proposals")
     with op.batch_alter_table("notices", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_notices_status"))
+        batch_op.drop_index(batch_op.f("ix_notices_digest_id"))
 
     op.drop_table("notices")
     with op.batch_alter_table("invitations", schema=None) as batch_op:
@@ -1720,6 +1773,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_password_resets_person_id"))
 
     op.drop_table("password_resets")
+    op.drop_table("mail_preferences")
     with op.batch_alter_table("lots", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lots_pool_id"))
 
@@ -1752,6 +1806,7 @@ def downgrade() -> None:
 
     op.drop_table("people")
     op.drop_table("usage_cursors")
+    op.drop_table("timed_runs")
     op.drop_table("surveys")
     op.drop_table("sign_in_states")
     op.drop_table("providers")

@@ -33,7 +33,7 @@ PLACES = {
     "proposal": ("proposals.show", "proposal_id"),
     "grant": ("grants.show", "grant_id"),
 }
-Short = Annotated[Chosen[str], Query(max_length=64)]
+Short = Chosen[Annotated[str, Query(max_length=64)]]
 Number = Annotated[int, Path(ge=1, lt=2**53)]
 
 

@@ -20,7 +20,7 @@ from kiban.portal.web.labels import label
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
 from kiban.portal.web.views import View, see_other, url, view
 
-Words = Annotated[Chosen[str], Query(max_length=200)]
+Words = Chosen[Annotated[str, Query(max_length=200)]]
 
 ORGANISATIONS: Table[Organisation] = Table(
     "organisations",

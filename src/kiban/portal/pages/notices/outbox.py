@@ -40,7 +40,7 @@ def outbox(
     query: ListQuery,
     status: Chosen[NoticeStatus] = None,
     channel: Chosen[Channel] = None,
-    event: Annotated[Chosen[str], Query(max_length=64)] = None,
+    event: Chosen[Annotated[str, Query(max_length=64)]] = None,
 ) -> View | Response:
     """Without the texts, which are their readers' affair."""
     listing = OUTBOX.list(

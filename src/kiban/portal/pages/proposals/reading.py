@@ -31,7 +31,7 @@ from kiban.portal.web import page as current
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
 from kiban.portal.web.views import View, url, view
 
-Words = Annotated[Chosen[str], Query(max_length=200)]
+Words = Chosen[Annotated[str, Query(max_length=200)]]
 
 
 @dataclass(frozen=True)

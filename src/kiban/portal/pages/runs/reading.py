@@ -68,7 +68,7 @@ def show(work: Reading, query: ListQuery, digest: Digest, scale: Scale = "linear
         environment=tree_of(manifest.environment),
         plain=plain,
         has_card=any(each.path == files.CARD_FILE for each in manifest.files),
-        listing=FILES.of(query, manifest.files),
+        listing=FILES.of(query, manifest.files, keep={"scale": scale}),
         file_url=(lambda path: url("runs.file", digest=found.digest, path=quote(path))) if takes else None,
     )
 

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from fastapi import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from kiban.office.awards import frontier as solver
 from kiban.office.awards import reading, studies
 from kiban.office.awards.frontier import Point
 from kiban.office.errors import NotFound
+from kiban.office.office import Office
 from kiban.portal import charts
 from kiban.portal.api.dependencies import Reading, actor_of, office_of
 from kiban.portal.format import PlainFormats
@@ -47,7 +49,11 @@ class _Kept:
                 self._found.popitem(last=False)
 
 
-_kept = _Kept()
+_kept: WeakKeyDictionary[Office, _Kept] = WeakKeyDictionary()
+
+
+def _kept_of(request: Request) -> _Kept:
+    return _kept.setdefault(office_of(request), _Kept())
 
 
 @pages.get("/studio/{call_id}/frontier")
@@ -56,7 +62,7 @@ def frontier(request: Request, work: Reading, call_id: uuid.UUID, study: Chosen[
     request.state.keep = False  # what is kept in memory is in no table
     desk = reading.desk(work, call_id, study)
     outcome = outcome_of(desk, None)
-    points = None if desk.study is None else _kept.get(desk.study.id)
+    points = None if desk.study is None else _kept_of(request).get(desk.study.id)
     shared: dict[str, Any] = {
         "call": desk.call,
         "study": desk.study,
@@ -85,7 +91,7 @@ def compute(request: Request, call_id: uuid.UUID, study_id: uuid.UUID) -> Respon
     if study is None:
         raise NotFound(studies.NO_STUDY, where="study_id")
     with solves.use(actor.person_id or uuid.UUID(int=0)):
-        _kept.put(study_id, solver.frontier(study))
+        _kept_of(request).put(study_id, solver.frontier(study))
     return see_other("studio.frontier", call_id=call_id, study=study_id)
 
 

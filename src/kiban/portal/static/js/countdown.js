@@ -7,9 +7,11 @@ const SOON = 600;
 const told = new Map(); // element: what was left when it was last shown
 let ahead = 0; // milliseconds that the server's clock is ahead
 
+const overdue = (element) => element.dataset.over ?? say("over");
+
 function show(element) {
   const left = Math.floor((Date.parse(element.dataset.until) - Date.now() - ahead) / 1000);
-  const text = left > 0 ? say("left", { time: duration(left < SOON ? left : left - (left % 60)) }) : say("over");
+  const text = left > 0 ? say("left", { time: duration(left < SOON ? left : left - (left % 60)) }) : overdue(element);
   if (element.textContent !== text) element.textContent = text;
   element.classList.toggle("countdown-soon", left > 0 && left < 24 * HOUR);
   const before = told.get(element);
