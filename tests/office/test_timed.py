@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 from kiban.office.office import Office
-from kiban.office.timed import ELECTION_SECONDS, TASKS, TimedTask, TimedWork
+from kiban.office.timed import ELECTION_SECONDS, NOTED_EVERY_SECONDS, TASKS, TimedTask, TimedWork
+from kiban.office.timed_runs import Run, last_runs
+
+from .conftest import TestClock
 
 
 def test_tasks_run_when_due_and_one_that_fails_stops_no_other(office: Office) -> None:
@@ -17,6 +20,33 @@ def test_tasks_run_when_due_and_one_that_fails_stops_no_other(office: Office) ->
     assert ran == ["failing", "slow"]
     work.run_due(1005.0)
     assert ran == ["failing", "slow", "failing"]
+    work.stop()
+
+
+def test_the_last_run_of_each_task_is_known(office: Office, clock: TestClock) -> None:
+    is_broken = False
+
+    def task(office: Office) -> None:
+        if is_broken:
+            raise KeyError("a secret")
+
+    def known() -> Run:
+        with office.work(read_only=True) as work:
+            return last_runs(work)["task"]
+
+    work = TimedWork(office, [TimedTask("task", 1, task)])
+    work.run_due(0.0)
+    first = clock()
+    clock.forward(seconds=2)
+    work.run_due(2.0)
+    assert known() == Run(first, ""), "not a write for every run"
+    clock.forward(seconds=NOTED_EVERY_SECONDS)
+    work.run_due(NOTED_EVERY_SECONDS)
+    assert known() == Run(clock(), "")
+    is_broken = True
+    clock.forward(seconds=1)
+    work.run_due(NOTED_EVERY_SECONDS + 1)
+    assert known() == Run(clock(), "KeyError")
     work.stop()
 
 

@@ -180,19 +180,20 @@ def verify(path: Path) -> Manifest:
     """
     found: dict[str, FileEntry] = {}
     manifest = None
-    for name, file in _members(path):
-        if manifest is not None:
-            raise BadInput(f"{name} comes after the manifest", where=str(path))
-        if name == _MANIFEST:
-            manifest = _read_manifest(path, file.read())
-            continue
-        whole, size, lines = hashlib.sha256(), 0, 0
-        while block := file.read(2**20):
-            whole.update(block)
-            size += len(block)
-            lines += block.count(b"\n")
-        is_table = name.startswith("tables/")
-        found[name] = FileEntry(sha256=whole.hexdigest(), bytes=size, rows=lines if is_table else None)
+    with _members(path) as members:
+        for name, file in members:
+            if manifest is not None:
+                raise BadInput(f"{name} comes after the manifest", where=str(path))
+            if name == _MANIFEST:
+                manifest = _read_manifest(path, file.read())
+                continue
+            whole, size, lines = hashlib.sha256(), 0, 0
+            while block := file.read(2**20):
+                whole.update(block)
+                size += len(block)
+                lines += block.count(b"\n")
+            is_table = name.startswith("tables/")
+            found[name] = FileEntry(sha256=whole.hexdigest(), bytes=size, rows=lines if is_table else None)
     if manifest is None:
         raise BadInput("the backup ends too early", where=str(path))
     for name in sorted(manifest.files.keys() | found.keys()):
@@ -211,22 +212,34 @@ def _read_manifest(path: Path, data: bytes) -> Manifest:
     return manifest
 
 
-def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+@contextmanager
+def _members(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
+    """What a backup holds, one after another; damage that shows while a member is read is told like any other.
+
+    Raises:
+        BadInput: it cannot be read, or is damaged.
+    """
     try:
-        with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as plain:
+        file = path.open("rb")
+    except OSError as error:
+        raise BadInput(f"cannot read it: {error.strerror or error}", where=str(path)) from None
+    try:
+        with file, zstandard.ZstdDecompressor().stream_reader(file) as plain:
             with tarfile.open(fileobj=plain, mode="r|") as archive:
-                for member in archive:
-                    content = archive.extractfile(member) if member.isreg() else None
-                    if content is None:
-                        raise BadInput(f"{member.name!r} is no file", where=str(path))
-                    yield member.name, content
+                yield _files(archive, path)
             # What is left is tar's padding; reading it makes Zstandard compare its checksum.
             while plain.read(2**20):
                 pass
-    except OSError as error:
-        raise BadInput(f"cannot read it: {error.strerror or error}", where=str(path)) from None
     except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
         raise BadInput(f"damaged, or no backup: {error}", where=str(path)) from None
+
+
+def _files(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    for member in archive:
+        content = archive.extractfile(member) if member.isreg() else None
+        if content is None:
+            raise BadInput(f"{member.name!r} is no file", where=str(path))
+        yield member.name, content
 
 
 def restore(office: Office, path: Path, *, force: bool = False) -> Manifest:
@@ -254,13 +267,14 @@ def restore(office: Office, path: Path, *, force: bool = False) -> Manifest:
         if office.database.is_sqlite:
             connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
         by_name = {f"tables/{table.name}.jsonl": table for table in rows.tables(METADATA)}
-        for name, file in _members(path):
-            if name in by_name:
-                _load(connection, by_name[name], file, path)
-            elif name.startswith("attachments/"):
-                _put(_inside(office.settings.attachments, name, path), file)
-            elif name == _KEY and not office.settings.key_file.exists():
-                _put(office.settings.key_file, file)
+        with _members(path) as members:
+            for name, file in members:
+                if name in by_name:
+                    _load(connection, by_name[name], file, path)
+                elif name.startswith("attachments/"):
+                    _put(_inside(office.settings.attachments, name, path), file)
+                elif name == _KEY and not office.settings.key_file.exists():
+                    _put(office.settings.key_file, file)
         rows.reset_sequences(connection, METADATA)
         for name, table in by_name.items():
             sha256, count = rows.digest(rows.read_lines(connection, table))

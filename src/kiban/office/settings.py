@@ -56,5 +56,5 @@ class Settings(Schema):
 
     @property
     def key_file(self) -> Path:
-        """The key that encrypts second factors and webhook secrets in the database."""
+        """The key that encrypts second factors and webhook secrets in the database, and signs links in mails."""
         return self.home / "office.key"

@@ -123,9 +123,10 @@ def test_a_declaration_is_whole_or_not_at_all(season: Season) -> None:
         desk.declare(work, {}, [free])  # the second time there is nothing to say
     assert declared() == [str(free)]
     assert own(season, reviewer) == {free: ReviewState.NOT_STARTED}
+    closed = season.assignment(near).proposal_id
     with season.work(reviewer) as work:
         (row,) = desk.conflicts_on_record(work)
-        assert (row.reason, row.proposal_id) == ("共著", season.assignment(near).proposal_id)
+        assert (row.reason, row.proposal_id) == ("共著", closed)
     with season.work(season.operator) as work:
         conflicts.lift(work, row.id, "別人でした")
     with season.work(reviewer) as work:
@@ -160,7 +161,7 @@ def test_changes_shown_to_who_judges_blind_name_nobody(season: Season) -> None:
     organisation = season.rows.organisation(name_ja="株式会社かくれみの", name_en="Kakuremino Inc")
     proposal, reviewer = season.propose(organisation=organisation), season.reviewer()
     lead = {"name": "隠田 忍", "email": "shinobu@kakuremino.example", "organisation_name": "", "role": "lead"}
-    hand_in(season, proposal, team=[lead], summary="隠田忍とかくれみのが作る。")
+    hand_in(season, proposal, team=[lead], summary="隠田忍と株式会社かくれみのが作る。")
     season.assign(proposal, reviewer)
     before = 11
     hand_in(season, proposal, team=[], summary="隠田 忍が去り、Kakuremino Inc が作る。")

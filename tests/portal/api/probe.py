@@ -68,4 +68,4 @@ def mount(app: FastAPI) -> None:
     def count(work: Reading) -> int:
         return work.session.scalar(sa.select(sa.func.count()).select_from(Organisation)) or 0
 
-    app.router.routes.extend(work_routes(router, "/api/v1"))
+    app.router.routes[:0] = work_routes(router, "/api/v1")  # before those that take every path

@@ -147,6 +147,7 @@ PAGES = (
     Listed("audit-verification", "/audit/verification", "auditor"),
     Listed("notices", "/notices", "applicant"),
     Listed("notice", _row("/notices/mails/", _OWN_MAIL, "applicant"), "applicant"),
+    Listed("mail-settings", "/notices/preferences", "applicant"),
     Listed("outbox", "/notices/outbox", "operator"),
     Listed("webhooks", "/notices/webhooks", "applicant"),
     Listed("office", "/office", "operator"),

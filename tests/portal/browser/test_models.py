@@ -48,12 +48,12 @@ def test_the_office_reads_an_artifact_and_saves_a_file(
 ) -> None:
     store, name = Store(season.folder), f"browser-{language}"
     steps = [{"step": step, "tokens": 100 * step, "loss": 9.0 / step, "lr": 0.1} for step in range(1, 20)]
-    corpus = put_artifact(store, f"{name}/corpus", inputs={"source:manuals": "ab" * 32})
+    corpus = put_artifact(store, f"{name}/corpus", config={"for": language}, inputs={"source:manuals": "ab" * 32})
     files = {"metrics.jsonl": "\n".join(map(json.dumps, steps)), "a <b>.txt": "file"}
     put_artifact(store, f"{name}/model", config={"shape": {"depth": 4}}, inputs={"corpus": corpus}, files=files)
     page = page_of("operator", language=language, javascript=javascript)
     link = page.get_by_role("link", name=f"{name}/model")
-    for _ in range(200):  # the store is looked at once a second
+    for _ in range(50):  # the store is looked at once a second
         page.goto(f"/{language}/runs?kind=model&q={name}")
         if link.count():
             break
@@ -68,5 +68,5 @@ def test_the_office_reads_an_artifact_and_saves_a_file(
         assert_accessible(page)
         page.set_viewport_size({"width": 320, "height": 800})
         assert_reflows(page)
-    page.locator(f"a[href$='{corpus.digest}']").first.click()
+    page.locator(f"a[href$='{corpus.digest}']:visible").first.click()
     expect(page.locator("h1")).to_have_text(f"{name}/corpus")

@@ -15,13 +15,13 @@ from tests.office.proposals.conftest import complete_body
 from tests.office.reviews.conftest import WORDS, Season, season
 
 from kiban.office.audit.models import AuditEvent
-from kiban.office.calls.models import Call
+from kiban.office.calls.models import Call, CallStatus
 from kiban.office.members import sessions
 from kiban.office.members.models import Person
 from kiban.office.office import Office
-from kiban.office.proposals.models import Proposal, ProposalVersion
+from kiban.office.proposals.models import Proposal, ProposalVersion, Submission
 from kiban.office.reviews.desk import DECLARED
-from kiban.office.reviews.models import AssignmentStatus, ConflictOfInterest, Review
+from kiban.office.reviews.models import AssignmentStatus, ConflictOfInterest, Discussion, Review
 from kiban.office.work import Actor
 from kiban.portal.app import create_app
 
@@ -111,8 +111,9 @@ def test_nobody_reads_before_the_declaration_and_one_click_declares_for_all(seas
     _, reviewer, row = asked
     second = season.assign(season.propose(), reviewer)
     browser = Browser(season, app, reviewer)
-    away = browser.get(f"/reviews/{row}")
-    assert (away.status_code, "/reviews/declaration" in away.headers["location"]) == (303, True)
+    for path in ("", "/sheet", "/compare"):
+        away = browser.get(f"/reviews/{row}{path}")
+        assert (away.status_code, "/reviews/declaration" in away.headers["location"]) == (303, True), path
     refused = browser.post("/reviews/declaration", **{"asked": [str(row)], "conflicting[]": str(row)})
     assert refused.status_code == 422
     assert not season.all(ConflictOfInterest)
@@ -154,6 +155,7 @@ def test_a_save_as_one_goes_brings_back_the_version_for_the_next(season: Season,
         assert part.status_code == 200
         assert f'name="version" value="{version + 1}"' in part.text
         assert f'data-saved="review-{row}"' in part.text
+        assert re.search(r'<hx-partial hx-target="#review-state".*提出できる状態', part.text)
         assert "<html" not in part.text
 
 
@@ -234,3 +236,84 @@ def test_by_hand_a_conflict_is_refused_and_a_reason_asked(season: Season, app, a
         "理由"
     ]
 
+
+def hand_in_again(season: Season, proposal: Proposal, **changed: object) -> None:
+    with season.office.work() as work:
+        stored = work.session.get_one(Proposal, proposal.id)
+        number = work.session.query(Submission).filter_by(proposal_id=proposal.id).count() + 1
+        common = {"proposal_id": proposal.id, "digest": str(number) * 64}
+        body = work.session.query(ProposalVersion).filter_by(proposal_id=proposal.id, number=stored.version).one().body
+        stored.version = stored.submitted_version = version = stored.version + 1
+        work.session.add(
+            ProposalVersion(
+                **common, id=work.new_id(), number=version, body=body | changed, plan={}, is_autosave=False,
+                saved_by=proposal.created_by, saved_at=work.now,
+            )
+        )  # fmt: skip
+        work.session.add(
+            Submission(
+                **common, id=work.new_id(), number=number, version=version, attachments=[],
+                submitted_by=proposal.created_by, submitted_at=work.now,
+            )
+        )  # fmt: skip
+
+
+def test_after_a_new_version_a_review_is_confirmed_or_revised_with_the_changes_in_sight(
+    season: Season, app, asked, clock
+) -> None:
+    proposal, reviewer, row = asked
+    hand_in_again(season, proposal, summary="はじめの内容")
+    browser = Browser(season, app, reviewer)
+    browser.post("/reviews/declaration", asked=str(row))
+    saved = fields(submission=1)
+    assert browser.post(f"/reviews/{row}", **saved).status_code == 303
+    assert browser.post(f"/reviews/{row}/hand-in", version=1).status_code == 303
+    clock.forward(minutes=1)
+    hand_in_again(season, proposal, summary=f"あとの内容 {SECRET[2]} {SCRIPT}")
+    told = browser.get(f"/reviews/{row}").text
+    assert f"/reviews/{row}/confirm" in told
+    assert f"/reviews/{row}/revise" in told
+    changes = browser.get(f"/reviews/{row}/changes").text
+    assert "はじめ" in changes
+    assert "あと" in changes
+    assert not [each for each in (*SECRET, SCRIPT) if each in changes]
+    # What was read is confirmed, never what came in between.
+    assert browser.post(f"/reviews/{row}/confirm", submission=1).status_code == 409
+    assert browser.post(f"/reviews/{row}/confirm", submission=2).status_code == 303
+    assert season.all(Review)[0].submission == 2
+    assert browser.post(f"/reviews/{row}/revise").status_code == 409
+    hand_in_again(season, proposal, summary="三つめの内容")
+    assert browser.post(f"/reviews/{row}/revise").status_code == 303
+    assert season.assignment(row).status is AssignmentStatus.ASSIGNED
+    assert 'name="text_to_applicant"' in browser.get(f"/reviews/{row}").text
+
+
+def test_a_discussion_names_nobody_to_reviewers_and_keeps_what_cannot_be_posted(season: Season, app, asked) -> None:
+    proposal, reviewer, row = asked
+    season.review(row, reviewer)
+    path = f"/reviews/proposals/{proposal.id}"
+    panel, mine = Browser(season, app, season.panel), Browser(season, app, reviewer)
+    name = season.person(season.panel).name
+    assert mine.get(path).status_code == 404
+    assert panel.post(path, text="まだ開いていない").status_code == 409
+    season.discuss()
+    assert panel.post(path, text=f"評価が分かれました {SCRIPT}").status_code == 303
+    for browser, is_named in ((panel, True), (mine, False)):
+        shown = browser.get(path).text
+        assert "評価が分かれました" in shown
+        assert SCRIPT not in shown
+        assert (name in re.sub(r"<header.*?</header>", "", shown, flags=re.S)) is is_named
+    assert Browser(season, app, season.operator).post(path, text="口出し").status_code == 403
+    season.status(CallStatus.DECIDED)
+    late = mine.post(path, text="間に合わなかった長い意見")
+    assert late.status_code == 409
+    assert "間に合わなかった長い意見" in late.text
+    assert len(season.all(Discussion)) == 1
+
+
+def test_a_conflict_with_an_organisation_names_it(season: Season, app) -> None:
+    organisation = season.rows.organisation(name_ja="株式会社甲", name_en="Kou Inc")
+    season.propose(organisation=organisation)
+    season.conflict(season.reviewer(), organisation_id=organisation.id)
+    browser = Browser(season, app, season.operator)
+    assert "株式会社甲のすべての提案" in browser.get(f"/reviews/calls/{season.call.id}/conflicts").text

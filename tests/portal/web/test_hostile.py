@@ -33,6 +33,7 @@ OPEN = {
     "account.sign_in_with_password",
     "account.sign_out",
     "account.start_oidc",
+    "notices.unsubscribe",
     "office.begin",
 }
 ODD = ("nonsense", "-1", "9" * 40, "%FF%FE", "%E2%80%AE'\"><b>", "", "１２", "x" * 10_000, "a&a=b&sort=-b", "0", "1e9")
@@ -88,10 +89,7 @@ def fault_of(answer: Any, *, is_safe: bool = True) -> str:
         return "" if is_file or is_stream else f"not a page: {answer.status_code} {answer.text[:80]}"
     if not is_safe and "no-store" not in headers.get("cache-control", ""):
         return "may be kept"
-    found = seen(answer.text)
-    if found.headings != 1 and "<html" in answer.text:
-        return f"{found.headings} headings"
-    return ""
+    return "" if seen(answer.text).headings or "<html" not in answer.text else "no heading"
 
 
 @contextmanager
@@ -251,9 +249,9 @@ def injected(text: str) -> str:
         for name, value in attributes.items():
             if name.startswith("on") or name == "style":
                 return f"<{tag} {name}={value}>"
-            if name in ("href", "src", "action", "formaction", "data", "xlink:href") and value:
-                if re.match(r"\s*(javascript|data|vbscript):", value, re.IGNORECASE):
-                    return f"<{tag} {name}={value}>"
+            leads = name in ("href", "src", "action", "formaction", "data", "xlink:href")
+            if leads and re.match(r"\s*(javascript|data|vbscript):", value or "", re.IGNORECASE):
+                return f"<{tag} {name}={value}>"
     return ""
 
 

@@ -73,4 +73,5 @@ def invited(work: Work, page: PageRequest, *, is_open: bool = False) -> Page[Nam
 def _organisations(work: Work, ids: Iterable[uuid.UUID | None]) -> dict[uuid.UUID | None, Names]:
     """Of rows that the reader may see, so that they may see whose they are."""
     wanted = {each for each in ids if each is not None}
-    return {**repository.organisation_names(work.session, wanted)}
+    names = repository.organisation_names(work.session, wanted)
+    return {each: names[each] for each in names}

@@ -25,8 +25,8 @@ class NoticeStatus(StrEnum):
     NOT_WANTED = "not_wanted"  # a mail of a kind that its reader turned off, to be read on the page of notices
 
 
-class Kind(StrEnum):
-    """Of mails, as people choose among them; which events are of which kind is in `policy`."""
+class MailKind(StrEnum):
+    """Kinds of mails, as people choose among them; which events are of which kind is in `policy`."""
 
     ACCOUNT = "account"
     DECISIONS = "decisions"
@@ -74,7 +74,7 @@ class MailPreference(Base):
     __tablename__ = "mail_preferences"
 
     person_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("people.id"), primary_key=True)
-    kind: Mapped[Kind] = mapped_column(one_of(Kind), primary_key=True)
+    kind: Mapped[MailKind] = mapped_column(one_of(MailKind), primary_key=True)
     timing: Mapped[Timing] = mapped_column(one_of(Timing))
     changed_at: Mapped[datetime]
 

@@ -15,19 +15,19 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from kiban.office.notices.models import Kind, Webhook
+from kiban.office.notices.models import MailKind, Webhook
 from kiban.office.work import Actor, Role
 
 DIGEST_EVENT = "notices.digest"
 _EVENTS = {
-    Kind.ACCOUNT: (
+    MailKind.ACCOUNT: (
         "members.identity_linked",
         "members.invited",
         "members.password_changed",
         "members.reset_requested",
         "notices.test",
     ),
-    Kind.DECISIONS: (
+    MailKind.DECISIONS: (
         "awards.announced",
         "grants.change_approved",
         "grants.change_refused",
@@ -36,17 +36,17 @@ _EVENTS = {
         "proposals.marked_ineligible",
         "proposals.taken_out",
     ),
-    Kind.DEADLINES: ("calls.amended", "calls.closed", "calls.published", "grants.expiry_near", "reviews.reminded"),
-    Kind.REVIEWS: ("reviews.assigned", "reviews.outdated", "reviews.ruled_out", "reviews.short"),
-    Kind.GRANTS: ("grants.alert_raised", "grants.change_requested", "grants.incident_opened", "grants.refunded"),
-    Kind.REPORTS: ("reports.accepted", "reports.returned", "reports.submitted"),
+    MailKind.DEADLINES: ("calls.amended", "calls.closed", "calls.published", "grants.expiry_near", "reviews.reminded"),
+    MailKind.REVIEWS: ("reviews.assigned", "reviews.outdated", "reviews.ruled_out", "reviews.short"),
+    MailKind.GRANTS: ("grants.alert_raised", "grants.change_requested", "grants.incident_opened", "grants.refunded"),
+    MailKind.REPORTS: ("reports.accepted", "reports.returned", "reports.submitted"),
 }
 _KINDS = {event: kind for kind, events in _EVENTS.items() for event in events}
-ALWAYS = frozenset({Kind.ACCOUNT, Kind.DECISIONS})
+ALWAYS = frozenset({MailKind.ACCOUNT, MailKind.DECISIONS})
 
 
-def kind_of(event: str) -> Kind:
-    return _KINDS.get(event, Kind.OTHER)
+def kind_of(event: str) -> MailKind:
+    return _KINDS.get(event, MailKind.OTHER)
 
 
 def visible_to(actor: Actor) -> sa.ColumnElement[bool]:

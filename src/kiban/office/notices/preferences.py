@@ -10,13 +10,13 @@ from kiban.office.guards.secret_box import SecretBox
 from kiban.office.links import Link, Place
 from kiban.office.members.models import Person
 from kiban.office.notices import repository
-from kiban.office.notices.models import Kind, MailPreference, Notice, NoticeStatus, Timing
+from kiban.office.notices.models import MailKind, MailPreference, Notice, NoticeStatus, Timing
 from kiban.office.notices.policy import ALWAYS, DIGEST_EVENT, kind_of
 from kiban.office.notices.schemas import MailPreferences
 from kiban.office.notices.service import WHEN
 from kiban.office.work import Work
 
-CHOSEN = tuple(kind for kind in Kind if kind not in ALWAYS)
+CHOSEN = tuple(kind for kind in MailKind if kind not in ALWAYS)
 _CONTEXT = "unsubscribe"
 
 
@@ -53,7 +53,7 @@ def unsubscribe_link(work: Work, notice: Notice) -> tuple[Link, str] | None:
     return Link(Place.UNSUBSCRIBE, token=f"{text}.{signature}"), person.language
 
 
-def named_by(work: Work, token: str) -> dict[Kind, Timing]:
+def named_by(work: Work, token: str) -> dict[MailKind, Timing]:
     """The kinds that a link is for, and what is chosen for them now.
 
     Raises:
@@ -64,7 +64,7 @@ def named_by(work: Work, token: str) -> dict[Kind, Timing]:
     return {kind: getattr(chosen, kind) for kind in kinds}
 
 
-def choose_by(work: Work, token: str, wanted: Mapping[Kind, Timing]) -> None:
+def choose_by(work: Work, token: str, wanted: Mapping[MailKind, Timing]) -> None:
     """Choose for the kinds that a link is for, and no others; OFF where nothing is wanted. Twice does no harm.
 
     Raises:
@@ -74,7 +74,7 @@ def choose_by(work: Work, token: str, wanted: Mapping[Kind, Timing]) -> None:
     _choose(work, person, {kind: wanted.get(kind, Timing.OFF) for kind in kinds})
 
 
-def _opened(work: Work, token: str, *, lock: bool = False) -> tuple[Person, list[Kind]]:
+def _opened(work: Work, token: str, *, lock: bool = False) -> tuple[Person, list[MailKind]]:
     text, _, signature = token.rpartition(".")
     if not SecretBox.from_file(work.settings.key_file).is_signed(text, signature, _CONTEXT):
         raise NotFound("this link is not valid", where="token", hint="copy the whole of it from the mail")
@@ -82,7 +82,7 @@ def _opened(work: Work, token: str, *, lock: bool = False) -> tuple[Person, list
     person = repository.person(work.session, uuid.UUID(person_hex), lock=lock)
     if person is None:
         raise NotFound("this link is not valid any more", where="token")
-    return person, [Kind(kind) for kind in kinds.split("-")]
+    return person, [MailKind(kind) for kind in kinds.split("-")]
 
 
 def _as_chosen(work: Work, person_id: uuid.UUID) -> MailPreferences:
@@ -90,7 +90,7 @@ def _as_chosen(work: Work, person_id: uuid.UUID) -> MailPreferences:
     return MailPreferences.model_validate({str(kind): row.timing for kind, row in rows.items()})
 
 
-def _choose(work: Work, person: Person, wanted: Mapping[Kind, Timing]) -> None:
+def _choose(work: Work, person: Person, wanted: Mapping[MailKind, Timing]) -> None:
     """The person's row is locked."""
     rows = repository.preferences(work.session, person.id)
     for kind, timing in wanted.items():

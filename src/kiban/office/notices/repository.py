@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kiban.office.members.models import Organisation, Person
-from kiban.office.notices.models import Channel, Kind, MailPreference, Notice, NoticeStatus, Timing, Webhook
+from kiban.office.notices.models import Channel, MailKind, MailPreference, Notice, NoticeStatus, Timing, Webhook
 from kiban.office.notices.policy import DIGEST_EVENT, visible_to
 from kiban.office.paging import Page, PageRequest, Sorts, read_page
 from kiban.office.work import Actor
@@ -103,7 +103,7 @@ def notice(session: Session, notice_id: uuid.UUID) -> Notice | None:
     return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
 
-def timings(session: Session, emails: Sequence[str], kind: Kind) -> dict[str, Timing]:
+def timings(session: Session, emails: Sequence[str], kind: MailKind) -> dict[str, Timing]:
     """When those who have chosen want mails of a kind, by their address."""
     statement = (
         sa.select(Person.email, MailPreference.timing)
@@ -113,7 +113,7 @@ def timings(session: Session, emails: Sequence[str], kind: Kind) -> dict[str, Ti
     return {row.email: row.timing for row in session.execute(statement)}
 
 
-def preferences(session: Session, person_id: uuid.UUID) -> dict[Kind, MailPreference]:
+def preferences(session: Session, person_id: uuid.UUID) -> dict[MailKind, MailPreference]:
     statement = sa.select(MailPreference).where(MailPreference.person_id == person_id)
     return {row.kind: row for row in session.scalars(statement)}
 

@@ -291,6 +291,7 @@ def assignments(work: Reading, call_id: uuid.UUID, query: ListQuery) -> View | R
 @pages.get("/reviews/calls/{call_id}/assignments/{assignment_id}/remove")
 def removing(work: Reading, call_id: uuid.UUID, assignment_id: uuid.UUID) -> View | Response:
     """What taking a proposal from a reviewer means, and the form."""
+    work.require(Role.OPERATOR, call_id=call_id)
     return _desk(work, calls.get_call(work, call_id), "removing", assignment_id=assignment_id)
 
 
@@ -356,6 +357,7 @@ def declare(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
 @pages.get("/reviews/calls/{call_id}/conflicts/{conflict_id}/lift")
 def lifting(work: Reading, call_id: uuid.UUID, conflict_id: uuid.UUID) -> View | Response:
     """What lifting means, and the form."""
+    work.require(Role.OPERATOR, call_id=call_id)
     return _desk(work, calls.get_call(work, call_id), "lifting", conflict_id=conflict_id)
 
 
@@ -377,6 +379,7 @@ def peer_groups(work: Reading, call_id: uuid.UUID) -> View | Response:
 @pages.get("/reviews/proposals/{proposal_id}/reviews/{review_id}/reopen")
 def reopening(work: Reading, proposal_id: uuid.UUID, review_id: uuid.UUID) -> View | Response:
     """What giving a review back means, and the form."""
+    work.require(Role.OPERATOR, call_id=proposals.see(work, proposal_id).call.id)
     return view("review_desk/reopening.html", proposal_id=proposal_id, review_id=review_id)
 
 

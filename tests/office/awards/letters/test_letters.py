@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -172,7 +173,7 @@ def test_announcing_tells_every_applicant_once_and_plans_reports(judged: Judged)
         planned = work.session.scalar(sa.select(sa.func.count()).select_from(MilestoneReport))
     assert len({(each.cause, each.recipient) for each in told}) == len(told)
     assert {each.cause.rpartition(":")[2] for each in told} == {str(each.id) for each in judged.proposals}
-    assert all("/letter" in each.body for each in told)
+    assert all(re.search(r"/(ja|en)/proposals/[0-9a-f-]{36}/outcome", each.body) for each in told)
     assert planned == 3 * 2
 
 

@@ -457,7 +457,7 @@ def upgrade() -> None:
                 "grants",
                 "reports",
                 "other",
-                name="kind",
+                name="mailkind",
                 native_enum=False,
                 create_constraint=True,
                 length=32,

@@ -26,6 +26,7 @@ EVENTS: dict[str, Text] = {
     "members.invited": pgettext("event", "Invitation"),
     "members.password_changed": pgettext("event", "Password changed"),
     "members.reset_requested": pgettext("event", "New password asked for"),
+    "notices.digest": pgettext("event", "Daily mail"),
     "notices.test": pgettext("event", "Test"),
     "notices.webhook_disabled": pgettext("event", "Webhook disabled after failures"),
     "proposals.marked_eligible": pgettext("event", "Proposal let in again"),
@@ -43,12 +44,33 @@ EVENTS: dict[str, Text] = {
 labels.register("event", EVENTS)
 labels.register(
     "NoticeStatus",
-    {"waiting": pgettext("notice", "Waits"), "sent": pgettext("notice", "Sent"), "failed": _("Given up")},
+    {
+        "waiting": pgettext("notice", "Waits"),
+        "sent": pgettext("notice", "Sent"),
+        "failed": _("Given up"),
+        "for_digest": _("Waits for the daily mail"),
+        "in_digest": _("In a daily mail"),
+        "not_wanted": _("Not mailed, as the reader wishes"),
+    },
 )
+labels.register(
+    "MailKind",
+    {
+        "account": _("Account and sign-in"),
+        "decisions": _("Decisions and awards"),
+        "deadlines": _("Deadlines and calls"),
+        "reviews": pgettext("kind of mail", "Reviews"),
+        "grants": _("Grants and alerts"),
+        "reports": pgettext("kind of mail", "Reports"),
+        "other": _("Everything else"),
+    },
+)
+labels.register("Timing", {"at_once": _("At once"), "daily": _("Once a day"), "off": _("Not by mail")})
 labels.register("Channel", {"mail": _("Mail"), "webhook": _("Webhook")})
 notices.register(
     "notices",
     {
+        "preferences": _("Your mail settings are saved."),
         "retried": _("It is tried again within seconds."),
         "removed": _("Nothing more is delivered to the webhook."),
         "enabled": _("Events are delivered again."),

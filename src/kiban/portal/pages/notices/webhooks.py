@@ -8,6 +8,7 @@ from fastapi import Response
 
 from kiban.office.notices import webhooks
 from kiban.office.notices.models import Webhook
+from kiban.office.notices.policy import DIGEST_EVENT
 from kiban.office.notices.schemas import WebhookIn
 from kiban.office.work import Role
 from kiban.portal.api.dependencies import Reading, Writing
@@ -47,7 +48,8 @@ def webhooks_page(work: Reading, query: ListQuery) -> View | Response:
         ),
     )
     may_change = work.actor.has(Role.OPERATOR) or work.actor.has(Role.APPLICANT)
-    return view("notices/webhooks.html", listing=listing, may_change=may_change, events=list(EVENTS.items()))
+    events = [(name, text) for name, text in EVENTS.items() if name != DIGEST_EVENT]  # of mail alone
+    return view("notices/webhooks.html", listing=listing, may_change=may_change, events=events)
 
 
 @pages.post("/notices/webhooks", shows="webhooks_page")

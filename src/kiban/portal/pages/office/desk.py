@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
 import kiban
-from kiban.office import desk
-from kiban.office.desk import Desk
+from kiban.office import desk, timed, timed_runs
+from kiban.office.desk import DeclaredConflicts, Desk
 from kiban.office.notices import service as notices
-from kiban.office.work import Role
+from kiban.office.work import Role, Work
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.i18n import Text, _
 from kiban.portal.pages.office.area import pages
@@ -35,6 +36,16 @@ class Waiting:
     href: str
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A timed task with its last run; `ran_at` None: none is known."""
+
+    name: str
+    ran_at: datetime | None
+    is_late: bool
+    error: str
+
+
 @pages.get("/office")
 def index(work: Reading) -> View | Response:
     """What an operator looks at first in the morning."""
@@ -47,7 +58,8 @@ def index(work: Reading) -> View | Response:
         desk=found,
         steps=steps,
         is_set_up=all(step.is_done for step in steps),
-        waiting=_waiting(found),
+        waiting=_waiting(found, desk.declared_conflicts(work)),
+        timed=_timed(work),
         database={"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(dialect, dialect),
         versions=f"kiban {kiban.__version__}, Python {platform.python_version()}",
     )
@@ -101,11 +113,20 @@ def _steps(found: Desk) -> list[Step]:
     ]
 
 
-def _waiting(found: Desk) -> list[Waiting]:
+def _waiting(found: Desk, declared: list[DeclaredConflicts]) -> list[Waiting]:
     """What waits for somebody, without what does not."""
     lines = [
         Waiting(_("Change requests to decide"), found.change_requests, _href("grants.index")),
         Waiting(_("Reports to accept or return"), found.reports, _href("grants.index")),
+        *(
+            Waiting(
+                _("Declared conflicts of interest to look at (%(call)s)", call=each.code),
+                each.count,
+                url("review_desk.conflicts_of", call_id=each.call_id),
+            )
+            for each in declared
+        ),
+        Waiting(_("Alerts about grants in the last 7 days"), found.alerts, _href("grants.index")),
         Waiting(_("Open incidents"), found.incidents, _href("grants.index")),
         Waiting(_("Differences of records to explain"), found.differences, _href("usage.index")),
         Waiting(
@@ -114,6 +135,17 @@ def _waiting(found: Desk) -> list[Waiting]:
         Waiting(_("Webhooks that were disabled"), found.webhooks_disabled, _href("notices.webhooks_page")),
     ]
     return [line for line in lines if line.count]
+
+
+def _timed(work: Work) -> list[Timed]:
+    runs = timed_runs.last_runs(work)
+    lines = []
+    for task in timed.TASKS:
+        run = runs.get(task.name)
+        allowed = timedelta(seconds=task.every_seconds + 2 * timed.NOTED_EVERY_SECONDS)
+        is_late = run is not None and work.now - run.at > allowed
+        lines.append(Timed(task.name, run.at if run else None, is_late, run.error if run else ""))
+    return lines
 
 
 def _href(name: str, **values: str) -> str:
