@@ -245,7 +245,7 @@ def test_officers_rule_out_and_in_again_with_a_reason(season: Season, app: objec
     clock.forward(days=365)
     season.change_call(status=CallStatus.REVIEWING)
     operator = browser_for(season, app, season.rows.actor(Role.OPERATOR))
-    form = form_of(operator.get(f"{path}/ruling"), "")
+    form = form_of(operator.get(f"{path}/ruling"), "/rule-out")
     assert form.send(operator, to=f"{path}/rule-out", reason="").status_code == 422
     assert form.send(operator, to=f"{path}/rule-out", reason="応募資格がない").status_code == 303
     assert "応募資格がない" in operator.get(path).text
