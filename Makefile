@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow lint format screenshots bench clean
+.PHONY: setup demo test test-slow test-browser lint format screenshots bench clean
 
 # Then the packages of the pages, and what their tests put into them, from the npm registry.
 setup: .venv/.ready
@@ -39,8 +39,11 @@ test: setup
 test-slow: setup
 	$(BIN)/pytest -m '(slow or base_model) and not postgresql and not slurm and not browser'
 	$(BIN)/pytest -n 2 --dist loadfile -m 'postgresql and not slurm and not browser' tests/office tests/portal
-	$(BIN)/pytest -n 2 --dist loadfile -m browser tests/portal
 	$(BIN)/pytest -m slurm
+
+# Pages and journeys in Chromium.
+test-browser: setup
+	$(BIN)/pytest -n 2 --dist loadfile -m browser tests/portal
 
 lint: setup
 	$(BIN)/ruff check .

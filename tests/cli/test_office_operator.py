@@ -97,7 +97,7 @@ def test_accounts_postings_and_balances_agree(home: Path) -> None:
     accounts = answer(home, "ledger", "accounts", "--kind", "budget", "--call", "2025-1")["accounts"]
     yen = next(row for row in accounts if row["unit"] == "yen")
     postings = answer(home, "ledger", "postings", "--account", str(yen["number"]))["postings"]
-    assert sum(row["amount"] for row in postings) == yen["balance"] == 190_000_000
+    assert sum(row["amount"] for row in postings) == yen["balance"] == 700_000_000
     sums = {(row["kind"], row["unit"]): row["balance"] for row in answer(home, "ledger", "balances")["balances"]}
     assert sums["budget", "yen"] + sums["appropriations", "yen"] == 0
     assert "budget" in office(home, "ledger", "balances").stdout

@@ -57,7 +57,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Any) -> Ite
 
 
 def modules(world: World) -> list[str]:
-    return sorted({route.module for route in world.app.routes if isinstance(route, WorkRoute)})
+    found = (route for route in world.app.routes if isinstance(route, WorkRoute) and route.path.startswith("/api/"))
+    return sorted({route.module for route in found})
 
 
 @pytest.mark.parametrize(

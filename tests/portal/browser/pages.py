@@ -25,10 +25,10 @@ class Listed:
 
 OWN_REVIEW = (
     "SELECT a.id FROM assignments a JOIN people p ON p.id = a.reviewer_id "
-    "WHERE p.email = 'aoyama@review.example.jp' AND a.status = 'done' ORDER BY a.id DESC LIMIT 1"
+    "WHERE p.email = :email AND a.status = 'done' ORDER BY a.id DESC LIMIT 1"
 )
 OPEN_REVIEW = OWN_REVIEW.replace("'done'", "'assigned'")
-REVIEWED_CALL = "SELECT id FROM calls WHERE status = 'reviewing'"
+REVIEWED_CALL = "SELECT id FROM calls WHERE status = 'reviewing' ORDER BY closes_at DESC"
 PEER_CALL = "SELECT call_id FROM peer_places LIMIT 1"
 DISCUSSED = "SELECT proposal_id FROM discussions ORDER BY id DESC LIMIT 1"
 
@@ -70,7 +70,8 @@ _POOL = "SELECT id FROM pools ORDER BY created_at DESC LIMIT 1"
 _SURVEY = "SELECT id FROM surveys ORDER BY opens_at LIMIT 1"
 
 _GRANT = "SELECT g.id FROM grants g JOIN people p ON p.organisation_id = g.organisation_id WHERE p.email = :email"
-_REPORT = f"SELECT r.id FROM milestone_reports r WHERE r.status = 'returned' AND r.grant_id IN ({_GRANT})"
+_ACCEPTED = f"SELECT r.id FROM milestone_reports r WHERE r.status = 'accepted' AND r.grant_id IN ({_GRANT})"
+_REPORT = f"SELECT r.id FROM milestone_reports r WHERE r.status <> 'accepted' AND r.grant_id IN ({_GRANT})"
 
 
 def _grant(end: str = "") -> PathOf:
@@ -102,8 +103,8 @@ PAGES = (
     Listed("home-applicant", "", "applicant"),
     Listed("reviews", "/reviews", "reviewer"),
     Listed("reviews-declaration", "/reviews/declaration", "reviewer"),
-    Listed("review", lambda season: f"/reviews/{season.id_of(OWN_REVIEW)}", "reviewer"),
-    Listed("review-sheet", lambda season: f"/reviews/{season.id_of(OWN_REVIEW)}/sheet", "reviewer"),
+    Listed("review", _row("/reviews/", OWN_REVIEW, "reviewer"), "reviewer"),
+    Listed("review-sheet", _row("/reviews/", OWN_REVIEW, "reviewer", end="/sheet"), "reviewer"),
     Listed("review-desk-progress", lambda season: f"/reviews/calls/{_reviewed(season)}/progress", "operator"),
     Listed("review-desk-assignment", lambda season: f"/reviews/calls/{_reviewed(season)}/assignment", "operator"),
     Listed("review-desk-conflicts", lambda season: f"/reviews/calls/{_reviewed(season)}/conflicts", "operator"),
@@ -113,10 +114,10 @@ PAGES = (
     Listed("review-desk-peer-scores", _row("/reviews/calls/", PEER_CALL, end="/scores"), "operator"),
     Listed("review-desk-peer-severity", _row("/reviews/calls/", PEER_CALL, end="/severity"), "panel"),
     Listed("review-desk-peer-groups", _row("/reviews/calls/", PEER_CALL, end="/peer-groups"), "operator"),
-    Listed("review-hand-in", _row("/reviews/", OPEN_REVIEW, end="/hand-in"), "reviewer"),
-    Listed("review-recuse", _row("/reviews/", OPEN_REVIEW, end="/recuse"), "reviewer"),
-    Listed("review-compare", _row("/reviews/", OWN_REVIEW, end="/compare"), "reviewer"),
-    Listed("review-changes", _row("/reviews/", OWN_REVIEW, end="/changes"), "reviewer"),
+    Listed("review-hand-in", _row("/reviews/", OPEN_REVIEW, "reviewer", end="/hand-in"), "reviewer"),
+    Listed("review-recuse", _row("/reviews/", OPEN_REVIEW, "reviewer", end="/recuse"), "reviewer"),
+    Listed("review-compare", _row("/reviews/", OWN_REVIEW, "reviewer", end="/compare"), "reviewer"),
+    Listed("review-changes", _row("/reviews/", OWN_REVIEW, "reviewer", end="/changes"), "reviewer"),
     Listed("review-deliberation", _row("/reviews/proposals/", DISCUSSED), "panel"),
     Listed("not-found", "/there-is-no-such-page", status=404),
     Listed("calls", "/calls"),
@@ -180,7 +181,11 @@ PAGES = (
     Listed("grant-event-new", _grant("/results/event"), "applicant"),
     Listed("grant-close", _grant("/state/close"), "operator"),
     Listed("changes", "/grants/changes", "operator"),
-    Listed("change", _row("/grants/changes/", "SELECT id FROM change_requests WHERE kind = 'transfer'"), "operator"),
+    Listed(
+        "change",
+        _row("/grants/changes/", "SELECT id FROM change_requests ORDER BY requested_at DESC LIMIT 1"),
+        "operator",
+    ),
     Listed("incidents", "/grants/incidents", "operator"),
     Listed("incident", _row("/grants/incidents/", "SELECT id FROM incidents ORDER BY id LIMIT 1"), "operator"),
     Listed("model-release", _row("/grants/models/", "SELECT id FROM model_releases ORDER BY id LIMIT 1"), "operator"),
@@ -190,7 +195,7 @@ PAGES = (
     Listed("report-read", _row("/grants/reports/", _REPORT, "applicant"), "auditor"),
     Listed(
         "report-figure",
-        lambda season: f"{_row('/grants/reports/', _REPORT, 'applicant')(season)}/figures?key=used.yen",
+        lambda season: f"{_row('/grants/reports/', _ACCEPTED, 'applicant')(season)}/figures?key=used.yen",
         "applicant",
     ),
     Listed("awards", "/awards"),

@@ -90,7 +90,9 @@ class Season:
     def id_of(self, statement: str, **values: object) -> uuid.UUID:
         """The id that a query finds first: for addresses of pages."""
         with self.office.database.engine.connect() as connection:
-            found = connection.execute(sa.text(statement), values).scalar_one()
+            found = connection.execute(sa.text(statement), values).scalars().first()
+        if found is None:
+            raise LookupError(f"the season has none: {statement} {values}")
         return found if isinstance(found, uuid.UUID) else uuid.UUID(str(found))
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from .visitors import Language
 pytestmark = pytest.mark.browser
 RETURNED = (
     "SELECT r.id FROM milestone_reports r JOIN grants g ON g.id = r.grant_id "
-    "JOIN people p ON p.organisation_id = g.organisation_id WHERE r.status = 'returned' AND p.email = :email"
+    "JOIN people p ON p.organisation_id = g.organisation_id WHERE r.status <> 'accepted' AND p.email = :email"
 )
 
 

@@ -17,16 +17,16 @@ _PAGE = PageRequest(limit=LARGEST)
 
 
 def busiest_applicant(season: Season) -> Applicant:
-    """With a running grant, a proposal that was handed in and a draft for an open call, as far as anybody has."""
+    """With a running grant, and beside it a proposal that was handed in and a draft for an open call, if anybody has."""
 
-    def score(who: Applicant) -> tuple[int, int]:
+    def score(who: Applicant) -> tuple[bool, int, int]:
         with season.office.work(who.actor, read_only=True) as work:
             grants = sum(each.status is GrantStatus.ACTIVE for each in list_grants(work, _PAGE).items)
             open_calls = {each.id for each in list_calls(work, _PAGE).items if each.status is CallStatus.PUBLISHED}
             own = list_proposals(work, _PAGE).items
         drafts = sum(each.status is ProposalStatus.DRAFT and each.call_id in open_calls for each in own)
         handed_in = sum(each.status is ProposalStatus.SUBMITTED for each in own)
-        return sum(map(bool, (grants, drafts, handed_in))), grants + drafts + handed_in
+        return grants > 0, sum(map(bool, (drafts, handed_in))), grants + drafts + handed_in
 
     return max((each.lead for each in season.organisations.values()), key=score)
 
