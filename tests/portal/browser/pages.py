@@ -70,6 +70,7 @@ _POOL = "SELECT id FROM pools ORDER BY created_at DESC LIMIT 1"
 _SURVEY = "SELECT id FROM surveys ORDER BY opens_at LIMIT 1"
 
 _GRANT = "SELECT g.id FROM grants g JOIN people p ON p.organisation_id = g.organisation_id WHERE p.email = :email"
+_CHANGE = "SELECT id FROM change_requests ORDER BY requested_at DESC LIMIT 1"
 _ACCEPTED = f"SELECT r.id FROM milestone_reports r WHERE r.status = 'accepted' AND r.grant_id IN ({_GRANT})"
 _REPORT = f"SELECT r.id FROM milestone_reports r WHERE r.status <> 'accepted' AND r.grant_id IN ({_GRANT})"
 
