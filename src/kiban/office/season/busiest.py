@@ -17,7 +17,7 @@ _PAGE = PageRequest(limit=LARGEST)
 
 
 def busiest_applicant(season: Season) -> Applicant:
-    """With a running grant, and beside it a proposal that was handed in and a draft for an open call, if anybody has."""
+    """With a running grant; beside it a proposal that was handed in and a draft for an open call, if anybody has."""
 
     def score(who: Applicant) -> tuple[bool, int, int]:
         with season.office.work(who.actor, read_only=True) as work:
