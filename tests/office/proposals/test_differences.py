@@ -57,3 +57,10 @@ def test_blacking_out_names_in_every_width_and_spacing() -> None:
     }
     shown = blinded(body, names_in(body, "AI"))
     assert shown == {"summary": "■■■（■■■）は■■■のtrainingを率いる。", "data": [{"name": "■■■の記録"}]}
+
+
+def test_an_organisation_is_blacked_out_without_its_legal_form_too() -> None:
+    team = {"team": [{"name": "山田", "organisation_name": "（株）ひのき"}]}
+    names = names_in(team, "株式会社かくれみの", "Kakuremino Co., Ltd.", "国立大学法人日本")
+    told = blinded({"text": "かくれみのの Kakuremino とひのきが、日本で"}, names)
+    assert told == {"text": "■■■の ■■■ と■■■が、日本で"}  # a word of two letters may be a word of its own

@@ -14,15 +14,28 @@ from typing import Any
 
 BLACK = "■■■"
 LEAST_CHARS = 2  # a name of one letter would black out half of every text
+# What people leave out when they speak of an organisation. What is left may be a word of its own, such as 日本.
+LEAST_STEM_CHARS = 3
+_LEGAL_FORM = re.compile(
+    r"株式会社|有限会社|合同会社|合資会社|合名会社|[（(]株[）)]|㈱|[（(]有[）)]|"
+    r"(?:一般|公益)(?:社団|財団)法人|国立大学法人|公立大学法人|学校法人|独立行政法人|国立研究開発法人|大学共同利用機関法人|"
+    r"特定非営利活動法人|NPO法人|医療法人|社会福祉法人|"
+    r"(?:,?\s+(?:inc|incorporated|co|company|corp|corporation|ltd|limited|llc|k\.?k|plc|gmbh)\b\.?)+",
+    re.IGNORECASE,
+)
 
 
 def names_in(body: Mapping[str, Any], *organisation_names: str) -> list[str]:
-    """What must not be read: the organisation's names, and names and addresses of the team."""
-    found = set(organisation_names)
+    """What must not be read: organisations, with and without their legal form, and names and addresses of people."""
+    found: set[str] = set()
+    organisations = set(organisation_names)
     team = body.get("team")
     for member in team if isinstance(team, list) else ():
         if isinstance(member, Mapping):
-            found.update(str(member.get(field) or "") for field in ("name", "email", "organisation_name", "orcid"))
+            found.update(str(member.get(field) or "") for field in ("name", "email", "orcid"))
+            organisations.add(str(member.get("organisation_name") or ""))
+    stems = {_LEGAL_FORM.sub("", name).strip() for name in organisations}
+    found |= organisations | {stem for stem in stems if len(stem) >= LEAST_STEM_CHARS}
     return sorted((name.strip() for name in found if len(name.strip()) >= LEAST_CHARS), key=lambda n: (-len(n), n))
 
 
