@@ -274,7 +274,8 @@ def test_no_page_asks_the_database_more_than_ten_times(season: Season, applicant
     for engine in {database.engine, database.reading_engine}:
         sa.event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
     assert applicant.get(path).status_code == 200
-    counted = [each for each in asked if not each.startswith(("PRAGMA", "BEGIN"))]
+    # What has changed is asked once for all requests that wait, and is no question of the page's.
+    counted = [each for each in asked if not each.startswith(("PRAGMA", "BEGIN", "SELECT pg_current_snapshot"))]
     assert len(counted) <= 10, "\n".join(counted)
 
 
