@@ -84,6 +84,8 @@ def test_paths_on_this_site_are_gone_to(path: str) -> None:
         "javascript:alert(1)",
         " //evil.example",
         "/" + "a" * 500,
+        "//[",
+        "http://[evil",
     ],
 )
 def test_paths_to_other_sites_are_not(path: str) -> None:

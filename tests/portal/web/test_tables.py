@@ -26,7 +26,7 @@ from kiban.office.paging import LARGEST_DRAINED, Page, PageRequest
 from kiban.portal.format import Formats
 from kiban.portal.i18n import Language, translations, using_language
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, Listing, ListQuery, ListRequest, Table
-from kiban.portal.web.views import TEMPLATES
+from kiban.portal.web.views import TEMPLATES, view
 
 
 @dataclass(frozen=True)
@@ -279,3 +279,10 @@ def test_an_unknown_sort_is_refused_with_those_that_there_are() -> None:
         TABLE.of(ListRequest(sort="-status"), ROWS)
     assert refused.value.where == "sort"
     assert refused.value.hint == "it can by: title, amount, at"
+
+
+def test_of_two_lists_on_a_page_the_one_that_is_meant_is_downloaded() -> None:
+    query = ListRequest(format="csv", table=TABLE.name)
+    main, second = TABLE.of(ListRequest(), ROWS), TABLE.of(query, ROWS[:1], is_main=False)
+    answer = view("no/template.html", listing=main, beside=second)
+    assert isinstance(answer, StreamingResponse)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from kiban.office.calls.models import Call
 from kiban.office.grants.models import Grant
 from kiban.office.ledger.models import Account, Posting
-from kiban.office.ledger.repository import visible_accounts
+from kiban.office.ledger.repository import visible_postings
 from kiban.office.members.models import Organisation
 from kiban.office.supply.models import Pool
 from kiban.office.work import Actor
@@ -33,11 +33,7 @@ def accounts(session: Session, numbers: Collection[int]) -> list[Account]:
 
 def posting(session: Session, actor: Actor, number: int) -> Posting | None:
     """One that the actor may see at least one side of."""
-    statement = sa.select(Posting).where(Posting.number == number)
-    if not actor.sees_everything:
-        seen = sa.select(Account.number).where(visible_accounts(actor))
-        statement = statement.where(sa.or_(Posting.debit_account.in_(seen), Posting.credit_account.in_(seen)))
-    return session.scalars(statement).one_or_none()
+    return session.scalars(sa.select(Posting).where(Posting.number == number, visible_postings(actor))).one_or_none()
 
 
 def grants(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, GrantName]:

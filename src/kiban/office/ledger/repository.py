@@ -133,6 +133,14 @@ def visible_accounts(actor: Actor) -> sa.ColumnElement[bool]:
     return Account.grant_id.in_(own)
 
 
+def visible_postings(actor: Actor) -> sa.ColumnElement[bool]:
+    """Those of accounts that the actor may see at least one side of."""
+    if actor.sees_everything:
+        return sa.true()
+    seen = sa.select(Account.number).where(visible_accounts(actor))
+    return sa.or_(Posting.debit_account.in_(seen), Posting.credit_account.in_(seen))
+
+
 def accounts(
     session: Session,
     actor: Actor,
@@ -172,10 +180,7 @@ def postings(
     until: datetime | None = None,
 ) -> Page[Posting]:
     """Postings, the newest first, of accounts that the actor may see at least one side of."""
-    statement = sa.select(Posting)
-    if not actor.sees_everything:
-        seen = sa.select(Account.number).where(visible_accounts(actor))
-        statement = statement.where(sa.or_(Posting.debit_account.in_(seen), Posting.credit_account.in_(seen)))
+    statement = sa.select(Posting).where(visible_postings(actor))
     if account is not None:
         statement = statement.where(sa.or_(Posting.debit_account == account, Posting.credit_account == account))
     if cause_kind is not None:

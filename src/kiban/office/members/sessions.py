@@ -172,15 +172,13 @@ def safe_path(given: str, *, where: str = "return_to") -> str:
     Raises:
         Invalid: it could lead to another site, as `//evil.example` and `/\\evil.example` do in browsers.
     """
-    parts = urlsplit(given)
-    if (
-        not given.startswith("/")
-        or given.startswith("//")
-        or _CONTROL.search(given)
-        or parts.scheme
-        or parts.netloc
-        or len(given) > 500
-    ):
+    try:
+        parts = urlsplit(given)
+        leads_away = bool(parts.scheme or parts.netloc)
+    except ValueError:  # `//[`: half of an address of version 6
+        leads_away = True
+    is_path = given.startswith("/") and not given.startswith("//") and len(given) <= 500
+    if leads_away or not is_path or _CONTROL.search(given):
         raise Invalid("not a path on this site", where=where, hint="for example /calls")
     return given
 

@@ -53,8 +53,12 @@ class WorkRoute(APIRoute):
     @property
     def needs_somebody(self) -> bool:
         """Changes take a sign-in unless the route says otherwise; what may be read, the module decides."""
-        is_open = (self.openapi_extra or {}).get("security") == []
-        return not is_open and not identity.SAFE.issuperset(self.methods or ())
+        return not self.is_open and not identity.SAFE.issuperset(self.methods or ())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it changes something without a sign-in (`OPEN`)."""
+        return (self.openapi_extra or {}).get("security") == []
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         wants = [found for found in self.dependant.dependencies if found.call in (reading, writing)]

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
-from kiban.office.errors import Forbidden, Unauthenticated
+from kiban.office.errors import Forbidden, Invalid, Unauthenticated
 from kiban.office.members import sessions
 from kiban.office.work import Actor, Work
 from kiban.portal.api import identity
@@ -158,18 +158,14 @@ class PageRoute(WorkRoute):
             return _to_sign_in(page)
         failure = page.failure = failure_of(error, page.request_id, page.language, page.posted)
         if request.method == "POST":
-            if isinstance(error, Unauthenticated) and not self._is_open:
+            if isinstance(error, Unauthenticated) and not self.is_open:
                 return await self._show(page, _resume(page, is_signed_in=False))
             if isinstance(error, _WrongSession):
                 return await self._show(page, _resume(page, is_signed_in=True))
-            has_form = failure.status in FORM_AGAIN or (failure.status == 401 and self._is_open)
+            has_form = failure.status in FORM_AGAIN or (failure.status == 401 and self.is_open)
             if has_form and self.shows is not None and not isinstance(error, _OtherSite):
                 return await self._form_again(page, page.posted, failure)
         return await self._show(page, View("error.html", {}, failure.status))
-
-    @property
-    def _is_open(self) -> bool:
-        return (self.openapi_extra or {}).get("security") == []
 
     async def _form_again(self, page: Page, posted: PostedForm | None, failure: Failure | None) -> Response:
         """The page with this act's form, with what was typed."""
@@ -278,7 +274,7 @@ def _to_sign_in(page: Page) -> Response:
     inside = page.path + (f"?{page.query}" if page.query else "")
     try:
         back = sessions.safe_path(inside)
-    except Exception:
+    except Invalid:
         back = None
     path = ADDRESSES.path("account.sign_in_page", {"return_to": back})
     return RedirectResponse(f"{page.root_path}/{page.language}{path}", status_code=303)

@@ -24,6 +24,7 @@ from kiban.portal.web.labels import label
 from kiban.portal.web.navigation import own_menu, public_menu
 from kiban.portal.web.notices import notice_text
 from kiban.portal.web.page import Page
+from kiban.portal.web.tables import Listing
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -38,11 +39,10 @@ class View:
 
 
 def view(template: str, *, status: int = 200, **context: Any) -> View | Response:
-    """A page. A `listing` (`kiban.portal.web.tables`) of which the reader wants a file is answered with the file."""
-    listing = context.get("listing")
-    if listing is not None and listing.wants_download:
-        download: Response = listing.download()
-        return download
+    """A page. The one of its lists (`kiban.portal.web.tables`) of which the reader wants a file is answered with it."""
+    for shown in context.values():
+        if isinstance(shown, Listing) and shown.wants_download:
+            return shown.download()
     return View(template, context, status)
 
 
@@ -83,11 +83,6 @@ def url(name: str, /, *, anchor: str = "", **values: Any) -> str:
     page = pages.current()
     path = f"{page.root_path}/{page.language}{ADDRESSES.path(name, values)}"
     return f"{path}#{anchor}" if anchor else path
-
-
-def outside_url(public_url: str, language: Language, name: str, /, **values: Any) -> str:
-    """The address of a page as it stands in letters and mails."""
-    return f"{public_url.rstrip('/')}/{language}{ADDRESSES.path(name, values)}"
 
 
 def see_other(name: str, /, *, notice: str | None = None, anchor: str = "", **values: Any) -> RedirectResponse:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 from fastapi import Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from kiban.office.errors import Invalid
 from kiban.office.members import oidc, sessions, sign_in
 from kiban.portal.api.auth import browser_of, clear_session_cookie, set_oidc_cookie, set_session_cookie
 from kiban.portal.api.dependencies import Writing, office_of
@@ -102,7 +103,7 @@ def _own_path(given: str, *, prefixed: bool = True) -> str:
     page = current.current()
     try:
         path = sessions.safe_path(given) if given else ""
-    except Exception:
+    except Invalid:
         path = ""
     if path.split("?")[0].split("/")[1:2] not in [[language] for language in LANGUAGES]:
         path = f"/{page.language}"

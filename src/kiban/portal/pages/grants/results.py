@@ -57,8 +57,6 @@ def results(work: Reading, query: ListQuery, grant_id: uuid.UUID) -> View | Resp
     events = outcomes.list_events(work, everything, grant_id=grant_id).items
     listing = MODELS.of(query, models, empty=Empty(_("No models recorded"), _("Record each model that you release.")))
     held = EVENTS.of(query, events, is_main=False, empty=Empty(_("No events recorded")))
-    if held.wants_download:
-        return held.download()
     return view("grants/results.html", head=head, listing=listing, events=held)
 
 
