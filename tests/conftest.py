@@ -71,56 +71,53 @@ def base_model() -> Path:
     return assembled
 
 
+def made_artifact(
+    store: Store,
+    name: str,
+    *,
+    kind: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Artifact | str] | None = None,
+    stats: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] | None = None,
+    parties: Sequence[Party] = (),
+    resources: Mapping[str, Any] | None = None,
+) -> Artifact:
+    """`made_artifact(store, "demo/corpus", inputs={…}, stats={…}, files={…})`: commit an artifact as a stage would."""
+    stage = name.split("/")[1]
+    refs = {
+        role: InputRef(kind="external", digest=found)
+        if isinstance(found, str)
+        else InputRef(kind=found.kind, digest=found.digest)
+        for role, found in (inputs or {}).items()
+    }
+    spec = Spec(kind or stage, stage, "1", dict(config or {}), refs, seed=1)
+    inherited = [
+        party for found in (inputs or {}).values() if isinstance(found, Artifact) for party in found.manifest.parties
+    ]
+    used: dict[str, Any] = {
+        "wall_s": 12.5,
+        "cpu_s": 20.0,
+        "peak_memory_bytes": 2**28,
+        "gpu_s": 0.0,
+        "energy_j": 160.0,
+        "energy_source": "estimated",
+        "energy_method": "8 W per busy core x CPU seconds",
+    } | dict(resources or {})
+    with store.making(spec, name) as draft:
+        for path, text in (files or {"data.txt": name}).items():
+            (draft.files / path).parent.mkdir(parents=True, exist_ok=True)
+            (draft.files / path).write_text(text, encoding="utf-8")
+        made = store.commit(
+            draft,
+            resources=Resources(**used),
+            parties=tuple({party.source: party for party in (*inherited, *parties)}.values()),
+            stats=dict(stats or {}),
+        )
+    store.set_name(name, made.digest)
+    return made
+
+
 @pytest.fixture(scope="session")
 def put_artifact() -> Callable[..., Artifact]:
-    """`put_artifact(store, "demo/corpus", inputs={…}, stats={…}, files={…})`: commit an artifact as a stage would."""
-
-    def put(
-        store: Store,
-        name: str,
-        *,
-        kind: str | None = None,
-        config: Mapping[str, Any] | None = None,
-        inputs: Mapping[str, Artifact | str] | None = None,
-        stats: Mapping[str, Any] | None = None,
-        files: Mapping[str, str] | None = None,
-        parties: Sequence[Party] = (),
-        resources: Mapping[str, Any] | None = None,
-    ) -> Artifact:
-        stage = name.split("/")[1]
-        refs = {
-            role: InputRef(kind="external", digest=found)
-            if isinstance(found, str)
-            else InputRef(kind=found.kind, digest=found.digest)
-            for role, found in (inputs or {}).items()
-        }
-        spec = Spec(kind or stage, stage, "1", dict(config or {}), refs, seed=1)
-        inherited = [
-            party
-            for found in (inputs or {}).values()
-            if isinstance(found, Artifact)
-            for party in found.manifest.parties
-        ]
-        used: dict[str, Any] = {
-            "wall_s": 12.5,
-            "cpu_s": 20.0,
-            "peak_memory_bytes": 2**28,
-            "gpu_s": 0.0,
-            "energy_j": 160.0,
-            "energy_source": "estimated",
-            "energy_method": "8 W per busy core x CPU seconds",
-        } | dict(resources or {})
-        with store.making(spec, name) as draft:
-            for path, text in (files or {"data.txt": name}).items():
-                (draft.files / path).parent.mkdir(parents=True, exist_ok=True)
-                (draft.files / path).write_text(text, encoding="utf-8")
-            made = store.commit(
-                draft,
-                resources=Resources(**used),
-                parties=tuple({party.source: party for party in (*inherited, *parties)}.values()),
-                stats=dict(stats or {}),
-            )
-        store.set_name(name, made.digest)
-        return made
-
-    return put
+    return made_artifact

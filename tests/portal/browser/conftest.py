@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -49,6 +50,17 @@ def visitors(browser: Browser, season: Season, server: str, noise: Noise) -> Ite
     made = Visitors(browser, season, server, noise)
     yield made
     made.close()
+
+
+@pytest.fixture
+def own_visitors(browser: Browser, tmp_path: Path, noise: Noise) -> Iterator[Visitors]:
+    """Windows on a server over a season of the test's own: for what is done once and for all."""
+    season = Season(tmp_path / "season")
+    with serving(season.folder) as url:
+        made = Visitors(browser, season, url, noise)
+        yield made
+        made.close()
+    season.close()
 
 
 @pytest.fixture

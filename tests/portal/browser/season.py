@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pyotp
 import sqlalchemy as sa
@@ -19,6 +22,7 @@ from filelock import FileLock
 
 from kiban.office.members import sessions
 from kiban.office.members.models import Person
+from kiban.office.notices.models import Notice
 from kiban.office.office import Office
 from kiban.office.settings import Settings
 
@@ -80,20 +84,43 @@ class Season:
         self.clock = SeasonClock.start(folder)
         self.office = office_in(folder)
 
-    def session_cookie(self, role: str) -> str:
-        """What a browser of somebody of this role who has just signed in sends."""
+    def email_of(self, who: str) -> str:
+        """Args: who: a role in `accounts`, or an e-mail address."""
+        return who if "@" in who else self.accounts[who].email
+
+    def session_cookie(self, who: str) -> str:
+        """What a browser of somebody who has just signed in sends. Args: who: as for `email_of`."""
         with self.office.work() as work:
-            person = work.session.scalars(sa.select(Person).where(Person.email == self.accounts[role].email)).one()
+            person = work.session.scalars(sa.select(Person).where(Person.email == self.email_of(who))).one()
             opened = sessions.open_session(work, person, is_strong=True, replaces=None, user_agent="test")
         return opened.cookie
 
-    def id_of(self, statement: str, **values: object) -> uuid.UUID:
-        """The id that a query finds first: for addresses of pages."""
+    def row_of(self, statement: str, **values: object) -> sa.Row[Any]:
+        """The row that a query finds first. Raises: LookupError: it finds none."""
         with self.office.database.engine.connect() as connection:
-            found = connection.execute(sa.text(statement), values).scalars().first()
+            found = connection.execute(sa.text(statement), values).first()
         if found is None:
             raise LookupError(f"the season has none: {statement} {values}")
+        return found
+
+    def id_of(self, statement: str, **values: object) -> uuid.UUID:
+        """The id that a query finds first: for addresses of pages. Raises: as `row_of`."""
+        found = self.row_of(statement, **values)[0]
         return found if isinstance(found, uuid.UUID) else uuid.UUID(str(found))
+
+    def mailed_link(self, who: str, path: str) -> str:
+        """Path and query of a link in the newest mail to somebody that leads to `path`.
+
+        Args:
+            who: as for `email_of`.
+        """
+        newest = sa.select(Notice.body).where(Notice.recipient == self.email_of(who)).order_by(Notice.id.desc())
+        with self.office.work(read_only=True) as work:
+            for body in work.session.scalars(newest):
+                for link in map(urlsplit, re.findall(r"https?://\S+", body)):
+                    if link.path == path:
+                        return link._replace(scheme="", netloc="").geturl()
+        raise LookupError(f"no mail to {who} has a link to {path}")
 
     def close(self) -> None:
         self.office.close()

@@ -6,31 +6,18 @@ import re
 
 import pyotp
 import pytest
-import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
 from kiban.office.members import invitations
 from kiban.office.members.schemas import InvitationIn
-from kiban.office.notices.models import Notice
 from kiban.office.work import Role
 
 from .checks import assert_accessible
 from .conftest import PageOf
 from .season import Season
-from .visitors import Language
+from .visitors import PASSWORD, Language, follow_invitation
 
 pytestmark = pytest.mark.browser
-PASSWORD = "three small frogs cross a river"
-
-
-def invitation_link(season: Season, email: str, language: Language) -> str:
-    """Path and query of the link in the mail to somebody who is invited as an operator."""
-    with season.office.work() as work:
-        invitations.invite(work, InvitationIn(email=email, roles=[Role.OPERATOR], language=language))
-        body = work.session.scalars(sa.select(Notice.body).where(Notice.recipient == email)).one()
-    found = re.search(r"https?://[^/\s]+(/\S+)", body)
-    assert found is not None
-    return found[1]
 
 
 def set_up_second_factor(page: Page, season: Season) -> str:
@@ -51,13 +38,9 @@ def test_who_is_invited_becomes_a_member_with_a_second_factor(
 ) -> None:
     email = f"new-{language}@example.jp"
     page = page_of(language=language, javascript=javascript)
-    page.goto(invitation_link(season, email, language))
-    expect(page).to_have_url(re.compile(f"/{language}/invitation"))
-    if javascript:
-        assert_accessible(page)
-    page.locator("input[name='account.name']").fill("新 花子 مها")
-    page.locator("input[name='account.password']").fill(PASSWORD)
-    page.locator("form[action$='/invitation'] button").click()
+    with season.office.work() as work:
+        invitations.invite(work, InvitationIn(email=email, roles=[Role.OPERATOR], language=language))
+    follow_invitation(page, season, email, language, javascript=javascript)
     expect(page).to_have_url(re.compile(f"/{language}/account/second-factor"))
     secret = set_up_second_factor(page, season)
     if javascript:

@@ -1,37 +1,30 @@
-"""An applicant the night before the deadline: from the call to the receipt, with JavaScript and without."""
+"""An applicant from the mail that invites to the receipt, in both languages, with scripts and without."""
 
 from __future__ import annotations
 
 import re
-import uuid
 
 import pytest
-import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
 from .checks import assert_accessible, assert_reflows
 from .conftest import PageOf
 from .season import Season
-from .visitors import Language
+from .visitors import Language, follow_invitation, in_every_window, send
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def call_id(season: Season) -> uuid.UUID:
-    """The season's last call, open again for two weeks."""
-    closes_at = season.clock().replace(year=season.clock().year + 1)
-    with season.office.work() as work:
-        work.session.execute(
-            sa.text("UPDATE calls SET status = 'published', closed_at = NULL, closes_at = :at WHERE code = '2026-1'"),
-            {"at": f"{closes_at:%Y-%m-%d %H:%M:%S.%f}"},
-        )
-    return season.id_of("SELECT id FROM calls WHERE code = '2026-1'")
+OPEN_CALL = "SELECT id, code FROM calls WHERE status = 'published' ORDER BY opens_at DESC LIMIT 1"
+# An organisation may have two proposals in a call: each window has another that has none.
+WITHOUT_PROPOSAL = """
+    SELECT id FROM organisations WHERE id NOT IN (SELECT organisation_id FROM proposals WHERE call_id = :call)
+    ORDER BY id LIMIT 1
+"""
+TITLE = "葛󠄀城の防災計画を学ぶ基盤モデル🦊"
 
 
 def fill(page: Page) -> None:
     texts = {
-        "title": "葛󠄀城の防災計画を学ぶ基盤モデル🦊",
+        "title": TITLE,
         "summary": "【背景】自治体の防災計画を学ぶ日本語の基盤モデルを作り、重みを公開する。",
         "training.tokens": "2000億",
         "training.model.shape.hidden_size": "2048",
@@ -56,15 +49,26 @@ def fill(page: Page) -> None:
         page.locator(f'input[type=checkbox][name="{name}"]').first.check()
 
 
-@pytest.mark.parametrize("language", ["ja", "en"])
-@pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "without-js"])
-def test_from_the_call_to_the_receipt(
-    page_of: PageOf, call_id: uuid.UUID, language: Language, javascript: bool
+@in_every_window
+def test_from_the_invitation_to_the_receipt(
+    language: Language, javascript: bool, page_of: PageOf, season: Season
 ) -> None:
-    page = page_of("applicant", language=language, javascript=javascript)
-    page.goto(f"/{language}/calls/{call_id}")
-    page.locator('a[href$="/apply"]').click()
-    page.locator('main form[action$="/apply"] button[type=submit]').click()
+    call = season.row_of(OPEN_CALL)
+    call_id = season.id_of(OPEN_CALL)
+    email = f"applicant-{language}-{javascript:d}@example.jp"
+    officer = page_of("operator", language=language, javascript=javascript)
+    officer.goto(f"/{language}/members/invitations")
+    officer.locator("input[name=email]").fill(email)
+    organisation_id = season.id_of(WITHOUT_PROPOSAL, call=call_id.hex)
+    officer.locator("select[name=organisation_id]").select_option(str(organisation_id))
+    send(officer, "/members/invitations")
+
+    page = page_of(language=language, javascript=javascript)
+    follow_invitation(page, season, email, language, javascript=javascript)
+    page.locator("nav a[href$='/calls']:visible").first.click()
+    page.locator(f"main a[href$='/calls/{call_id}']").first.click()
+    page.locator("main a[href$='/apply']").click()
+    page.locator("main form[action$='/apply'] button[type=submit]").click()
     page.wait_for_url(re.compile("/edit"))
     fill(page)
     if javascript:
@@ -74,12 +78,11 @@ def test_from_the_call_to_the_receipt(
         assert_reflows(page)
     page.locator("button[name=_next]").click()
     page.wait_for_url(re.compile("/hand-in"))
-    page.locator('form[action$="/hand-in"] button[type=submit]').click()
-    page.wait_for_url(re.compile("/receipt"))
-    assert re.search(r"2026-1-\d{4}", page.locator("main").inner_text())
+    send(page, "/hand-in")
+    expect(page).to_have_url(re.compile("/receipt"))
+    expect(page.locator("article.receipt")).to_contain_text(re.compile(rf"{call.code}-\d{{4}}"))
+    expect(page.locator("article.receipt")).to_contain_text(re.compile("[0-9a-f]{64}"))
     if javascript:
         assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('kiban-draft:')).length") == 0
-    # The organisation may have two proposals in this call; the next reader starts with a place free.
-    page.goto(page.url.split("?")[0].replace("/receipt", "/withdrawal"))
-    page.locator('form[action$="/withdrawal"] button[type=submit]').click()
-    page.wait_for_url(re.compile("notice=proposals.withdrawn"))
+    page.goto(f"/{language}/proposals")
+    expect(page.locator("main")).to_contain_text(TITLE)

@@ -8,13 +8,12 @@ import pytest
 from playwright.sync_api import expect
 
 from .conftest import PageOf
-from .visitors import Language
+from .visitors import Language, in_every_window
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("javascript", [True, False])
-@pytest.mark.parametrize("language", ["ja", "en"])
+@in_every_window
 def test_an_auditor_follows_a_figure_to_its_postings(language: Language, javascript: bool, page_of: PageOf) -> None:
     page = page_of("auditor", language=language, javascript=javascript)
     page.goto(f"/{language}")

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, sync_playwright
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from kiban.office.members.sessions import cookie_name
 
-from .checks import Noise
+from .checks import Noise, assert_accessible
 from .season import Season
 
 Language = Literal["ja", "en"]
@@ -22,6 +23,13 @@ ColourScheme = Literal["light", "dark"]
 VIEWPORTS: dict[Viewport, tuple[int, int]] = {"desktop": (1280, 800), "phone": (390, 844)}
 LOCALES: dict[Language, str] = {"ja": "ja-JP", "en": "en-GB"}
 SECONDS = 15
+PASSWORD = "three small frogs cross a river"
+
+# A journey is walked in each of these.
+_WINDOWS: list[tuple[Language, bool]] = [("ja", True), ("en", True), ("ja", False), ("en", False)]
+in_every_window = pytest.mark.parametrize(
+    ("language", "javascript"), _WINDOWS, ids=[f"{each}-{'with' if js else 'without'}-js" for each, js in _WINDOWS]
+)
 
 
 @contextmanager
@@ -46,7 +54,7 @@ class Visitors:
 
     def page_of(
         self,
-        role: str | None = None,
+        who: str | None = None,
         *,
         language: Language = "ja",
         javascript: bool = True,
@@ -56,7 +64,7 @@ class Visitors:
         """A window of its own; relative addresses are of the server.
 
         Args:
-            role: whose; as in `Season.accounts`, signed in as if a moment ago. None: nobody's.
+            who: a role in `Season.accounts` or an e-mail address, signed in as if a moment ago. None: nobody.
             language: that the browser asks for.
         """
         width, height = VIEWPORTS[viewport]
@@ -72,9 +80,9 @@ class Visitors:
         context.set_default_timeout(SECONDS * 1000)
         context.clock.install(time=self.season.clock())
         self._noise.listen(context)
-        if role is not None:
+        if who is not None:
             name = cookie_name(self.season.office.settings)
-            cookie = self.season.session_cookie(role)
+            cookie = self.season.session_cookie(who)
             context.add_cookies([{"name": name, "value": cookie, "url": self.url, "httpOnly": True, "sameSite": "Lax"}])
         return context.new_page()
 
@@ -92,3 +100,21 @@ class Visitors:
     def close(self) -> None:
         for context in list(self._browser.contexts):
             context.close()
+
+
+def send(page: Page, action: str) -> None:
+    """Send the form whose address ends so, and read that it was done."""
+    form = page.locator(f"main form[action$='{action}']")
+    form.locator("button[type=submit]:not([name], [aria-hidden])").click()  # not one that adds a row
+    expect(page.locator("[data-notice]")).to_be_visible()
+
+
+def follow_invitation(page: Page, season: Season, email: str, language: Language, *, javascript: bool) -> None:
+    """A window of nobody's becomes that of who was invited, with an account just made."""
+    page.goto(season.mailed_link(email, f"/{language}/invitation"))
+    if javascript:
+        assert_accessible(page)
+    page.locator("input[name='account.name']").fill("新 花子 مها")
+    page.locator("input[name='account.password']").fill(PASSWORD)
+    page.locator("form[action$='/invitation'] button").click()
+    page.wait_for_url(re.compile(rf"/{language}/account"))

@@ -75,8 +75,12 @@ class _Parser(HTMLParser):
             self._text += data
 
 
-def form_of(page: Response, end: str) -> SeenForm:
-    """The first form whose action ends so."""
+def forms_of(page: Response) -> list[SeenForm]:
     parser = _Parser()
     parser.feed(page.text)
-    return next(form for form in parser.forms if form.action.partition("?")[0].endswith(end))
+    return parser.forms
+
+
+def form_of(page: Response, end: str) -> SeenForm:
+    """The first form whose action ends so."""
+    return next(form for form in forms_of(page) if form.action.partition("?")[0].endswith(end))

@@ -7,6 +7,7 @@ import re
 
 import pyotp
 import pytest
+import segno
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests.office.conftest import Rows, TestClock
@@ -54,6 +55,22 @@ def follow(browser: TestClient, answer: object) -> str:
     return str(shown.text)
 
 
+def shown_qr_code(text: str) -> list[bytes]:
+    """The modules of the page's QR code, drawn as an SVG path of horizontal strokes; without the quiet zone."""
+    side = int(re.search(r'<svg viewBox="0 0 (\d+) \1"', text)[1])  # type: ignore[index]
+    drawn = [bytearray(side) for _ in range(side)]
+    x, y = 0.0, 0.0
+    path = re.search(r'<path class="qrline" stroke="#000" d="([^"]+)"', text)[1]  # type: ignore[index]
+    for command, numbers in re.findall(r"([Mmh])([^Mmh]+)", path):
+        first, *rest = map(float, numbers.split())
+        if command == "h":
+            drawn[int(y)][int(x) : int(x + first)] = b"\1" * int(first)
+        x = first if command == "M" else x + first
+        y = rest[0] if command == "M" else y + (rest[0] if rest else 0)
+    assert not any(b"".join(drawn[:4]) + b"".join(drawn[-4:])), "no quiet zone"
+    return [bytes(row[4:-4]) for row in drawn[4:-4]]
+
+
 def test_who_is_invited_joins_sets_up_the_second_factor_and_has_the_role(
     browser: TestClient, office: Office, clock: TestClock
 ) -> None:
@@ -75,6 +92,9 @@ def test_who_is_invited_joins_sets_up_the_second_factor_and_has_the_role(
     answer = browser.post("/ja/account/second-factor", data={"csrf_token": csrf(factor)})
     begun = follow(browser, answer)
     secret = re.search(r"secret=([A-Z2-7]+)", begun)[1]  # type: ignore[index]
+    uri = html.unescape(re.search(r'href="(otpauth://[^"]+)"', begun)[1])  # type: ignore[index]
+    assert shown_qr_code(begun) == [bytes(row) for row in segno.make(uri, error="m", micro=False).matrix]
+    assert browser.get("/ja/account/second-factor").headers["cache-control"] == "no-store", "it holds the secret"
     wrong = browser.post("/ja/account/second-factor/confirmation", data={"csrf_token": csrf(begun), "code": "000000"})
     assert wrong.status_code == 422
     assert secret in wrong.text, "the key stays the same after a mistyped code"

@@ -43,6 +43,9 @@ def test_an_officer_writes_publishes_extends_and_closes_a_call(
     late = edit.send(officer, cycle="第10期")
     assert late.status_code == 409
     assert form_of(late, "/edit")["cycle"] == "第10期", "what was typed is still there"
+    assert edit.send(officer, version="2", **{"pools.0.gpus": "900000"}).status_code == 303
+    assert "提供するGPUは900000基ですが" in officer.get(f"{path}/publication").text
+    assert edit.send(officer, version="3").status_code == 303
     assert form_of(officer.get(f"{path}/publication"), "/publication").send(officer).status_code == 303
     page = reader.get(path)
     assert "&lt;b&gt;試験&lt;/b&gt;公募" in page.text

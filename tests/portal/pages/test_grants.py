@@ -228,3 +228,9 @@ def test_alerts_are_told_in_the_pages_language_with_what_to_do(
     assert told.count("<li>") == len(kinds)
     assert "1万円" in told
     assert not re.search(r"GPU-hours|¥|are used", told)
+    with office.work() as work:
+        for alert in work.session.query(Alert):
+            alert.figures = {}  # as of before figures were kept
+    told = grantee.get(f"/ja/grants/{running.grant.id}").text.partition('id="alerts"')[2].partition("</section>")[0]
+    assert told.count("<li>") == len(kinds)
+    assert not re.search(r"spent|overrun|idle|behind|ahead|is used", told)

@@ -21,7 +21,7 @@ from kiban.office.members.models import Person
 from kiban.office.office import Office
 from kiban.office.proposals.models import Proposal, ProposalVersion, Submission
 from kiban.office.reviews.desk import DECLARED
-from kiban.office.reviews.models import AssignmentStatus, ConflictOfInterest, Discussion, Review
+from kiban.office.reviews.models import AssignmentStatus, ConflictKind, ConflictOfInterest, Discussion, Review
 from kiban.office.work import Actor
 from kiban.portal.app import create_app
 
@@ -235,6 +235,36 @@ def test_by_hand_a_conflict_is_refused_and_a_reason_asked(season: Season, app, a
     assert [each.details["reason"] for each in season.all(AuditEvent) if each.action == "reviews.assigned_by_hand"] == [
         "理由"
     ]
+
+
+def test_a_slip_in_a_conflict_shows_the_form_again_and_what_rules_find_is_told_in_the_pages_language(
+    season: Season, app, asked
+) -> None:
+    proposal, reviewer, _ = asked
+    wrote, near = season.reviewer(), season.reviewer(organisation_id=proposal.organisation_id)
+    browser = Browser(season, app, season.operator)
+    path = f"/reviews/calls/{season.call.id}/conflicts"
+    given = {"person_id": str(reviewer.person_id), "receipt": str(proposal.receipt), "reason": "以前の同僚です"}
+    for wrong in ({}, given | {"receipt": "R-9999"}, given | {"person_id": ""}, given | {"reason": ""}):
+        answer = browser.post(path, **wrong)
+        assert answer.status_code == 422, wrong
+        assert wrong.get("reason", "") in answer.text, "what was typed is there still"
+    assert not season.all(ConflictOfInterest), "nobody's, and not the operator's own"
+    assert browser.post(path, **given).status_code == 303
+    with season.office.work() as work:
+        for person, kind, source in ((wrote, "co_author", "doi:10.1/a"), (near, "same_organisation", "")):
+            row = ConflictOfInterest(
+                id=work.new_id(), person_id=person.person_id, proposal_id=proposal.id, kind=ConflictKind(kind),
+                reason=source, declared_at=work.now, lifted_reason="",
+            )  # fmt: skip
+            work.session.add(row)
+    shown = browser.get(path).text
+    assert "以前の同僚です" in shown
+    assert "doi:10.1/a" in shown
+    assert not re.search("Wrote with|Belongs to", shown)
+    ended = browser.get(f"/reviews/calls/{season.call.id}/assignments").text
+    assert "a conflict of interest" not in ended
+    assert "利益相反のため" in ended
 
 
 def hand_in_again(season: Season, proposal: Proposal, **changed: object) -> None:

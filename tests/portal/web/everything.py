@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +15,16 @@ import structlog
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from starlette.testclient import TestClient
+from tests.conftest import made_artifact
 from tests.office.conftest import TestClock
 from tests.portal.api.world import Builder, World
 
-from kiban.office.grants.models import Alert
+from kiban.kit.store import Store
 from kiban.office.ledger.models import Posting
 from kiban.office.members.sessions import cookie_name, csrf_token
 from kiban.office.office import Office
+from kiban.office.reports.milestones import prefill
+from kiban.office.reports.models import MilestoneReport
 from kiban.office.settings import Settings
 from kiban.office.work import Ids
 from kiban.portal.web.forms import CSRF_FIELD
@@ -40,7 +44,16 @@ MEANINGS = {
     "/members/people/{person_id}/roles/{grant_id}/revoke": {"grant_id": "role_grant"},
     "/figures/{key}": {"key": "figure"},
     "/ledger/accounts/{number}": {"number": "account"},
-    "/ledger/entries/{kind}/{cause_id}": {"kind": "cause_kind"},
+    "/ledger/entries/{kind}/{cause_id:path}": {"kind": "cause_kind"},
+    "/runs/{digest}/files/{path:path}": {"path": "artifact_file"},
+}
+# What pages that are nothing without it are asked with, from the same ids.
+QUERIES = {
+    "/grants/reports/{report_id:uuid}/figures": "key={figure}",
+    "/proposals/{proposal_id}/diff": "before=1&after=1",
+    "/reviews/proposals/{proposal_id}/diff": "before=1&after=1",
+    "/studio/{call_id}/compare": "a={study_id}&b={study_id}",
+    "/grants/{grant_id:uuid}/changes/new": "kind=extension",
 }
 LANGUAGE = "/{language:language}"
 NOTHING = "00000000-0000-7000-8000-000000000007"
@@ -77,9 +90,12 @@ def made_world(template: Path, home: Path) -> Iterator[World]:
     with office.work() as work:
         posting = work.session.query(Posting).order_by(Posting.number).first()
         assert posting is not None
-        for alert in work.session.query(Alert):
-            alert.figures = {"percent": 80, "used": 8, "released": 10}
+        for report in work.session.query(MilestoneReport):
+            prefill(work, report)
         made.ids |= {"cause_kind": posting.cause_kind, "cause_id": posting.cause_id, "account": 1}
+    page = {"card.html": "<h1>card</h1>"}
+    card = made_artifact(Store(home), "world/card", inputs={"model": "ab" * 32}, files=page)
+    made.ids |= {"digest": card.digest, "artifact_file": "card.html"}
     made.ids |= {"figure": "used.yen", "file_id": made.ids["attachment_id"], "name": "awards.csv"}
     yield made
     office.close()
@@ -125,9 +141,10 @@ def visits(world: World, method: str, language: str = "ja") -> list[Visit]:
             values = _values(world, plain, case)
             path = route.path.replace(LANGUAGE, f"/{language}")
             for name in route.param_convertors.keys() - {"language"}:
-                path = path.replace(f"{{{name}:uuid}}", f"{{{name}}}").replace(
-                    f"{{{name}}}", str(values.get(name, NOTHING))
-                )
+                value = str(values.get(name, NOTHING))
+                path = re.sub(rf"\{{{name}(:\w+)?\}}", lambda _, value=value: value, path)  # type: ignore[misc]
+            if method == "GET" and plain in QUERIES:
+                path += f"?{QUERIES[plain].format_map(values)}"
             found.append(Visit(f"{method} {plain} {case}".strip(), method, path, route))
     return found
 

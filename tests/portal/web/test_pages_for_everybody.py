@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,15 @@ LEARNERS = [who if who in FAST else pytest.param(who, marks=pytest.mark.slow) fo
 # Who was funded is announced to everybody, and told wherever awards are.
 PUBLIC_WORDS = ("甲機構アルファ", "Alphakiko")
 PUBLIC = re.compile(r"/ja(|/awards.*|/calls/[^/]+|/figures.*|/open-data.*|/models.*|/search)")
+
+ONLOOKERS = [
+    "auditor",
+    pytest.param("auditor_c", marks=pytest.mark.slow),
+    pytest.param("observer", marks=pytest.mark.slow),
+]
+OWN_ACTS = re.compile(
+    r"/ja/(account|sign-out|sign-in|forgotten-password|reset-password|preferences|notices/preferences|playground)(/|$)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,16 @@ def pages_of(world: World) -> Callable[[str], list[Answer]]:
         return kept[who]
 
     return get
+
+
+def posting_to(answer: Answer) -> set[str]:
+    """Where a page's forms and their buttons post to."""
+    found = set()
+    for form in re.findall(r"<form\b[^>]*method=\"post\".*?</form>", answer.text, re.DOTALL):
+        start = form.partition(">")[0]
+        actions = re.findall(r' action="([^"]*)"', start) + re.findall(r' formaction="([^"]*)"', form)
+        found |= {html.unescape(each).partition("?")[0] for each in actions or [answer.path]}
+    return found - {"#"}  # examples of the style guide
 
 
 def table() -> dict[str, dict[str, str]]:
@@ -114,6 +134,25 @@ def test_everybody_does_what_the_table_says(world: World, who: str) -> None:
             if letter != expected.get(name, {}).get(who)
         ]
     assert not wrong, f"{who}, {PEOPLE[who]}:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("who", ONLOOKERS)
+def test_who_may_write_nothing_is_shown_no_form_that_writes(
+    world: World, pages_of: Callable[[str], list[Answer]], who: str
+) -> None:
+    """All that they are shown to send is about themselves."""
+    shown: dict[str, str] = {}
+    for answer in pages_of(who):
+        if answer.letter == "2":
+            for action in posting_to(answer):
+                shown.setdefault(action, answer.name)
+    assert "/ja/sign-out" in shown
+    acts = {visit.path: visit.name for visit in visits(world, "POST")}
+    wrong = [f"{path} on {name}" for path, name in shown.items() if not (path in acts and OWN_ACTS.match(path))]
+    assert not wrong, "\n".join(wrong)
+    allowed = table()
+    refused = [path for path in shown if allowed[acts[path]][who] not in "129"]  # 1: a wrong password
+    assert not refused, "\n".join(refused)
 
 
 @pytest.mark.parametrize("who", LEARNERS)

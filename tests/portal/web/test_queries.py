@@ -48,20 +48,7 @@ def statements(season: Season) -> Statements:
     return Statements(season)
 
 
-# Pages that ask more, and why; each is to be mended.
-TOO_MANY = {
-    "figure-auditor": "reads the pools twice: 11",
-    "awards-letter": "reads its decision again by the services of the letter: 15",
-}
-
-
-def _limited(listed: Listed) -> object:
-    known = TOO_MANY.get(listed.name)
-    marks = [pytest.mark.xfail(strict=True, reason=known)] if known else []
-    return pytest.param(listed, id=listed.name, marks=marks)
-
-
-@pytest.mark.parametrize("listed", [_limited(listed) for listed in PAGES])
+@pytest.mark.parametrize("listed", PAGES, ids=[listed.name for listed in PAGES])
 def test_no_page_asks_the_database_more_than_ten_times(
     listed: Listed, client: TestClient, season: Season, statements: Statements
 ) -> None:

@@ -83,11 +83,15 @@ def get_decision(work: Work, call_id: uuid.UUID) -> Decision:
     Raises:
         NotFound: none, or none this person may see.
     """
-    get_call(work, call_id)
-    decision = repository.decision(work.session, call_id)
+    return decision_on(work, get_call(work, call_id))
+
+
+def decision_on(work: Work, call: Call) -> Decision:
+    """As `get_decision`, on a call that this person has come to see."""
+    decision = repository.decision(work.session, call.id)
     if decision is None:
         raise NotFound(NO_DECISION, where="call_id")
-    if decision.status is not DecisionStatus.ANNOUNCED and not decides(work, call_id):
+    if decision.status is not DecisionStatus.ANNOUNCED and not decides(work, call.id):
         raise NotFound(NO_DECISION, where="call_id")
     return decision
 

@@ -162,9 +162,14 @@ def _locked(work: Work, proposal_id: uuid.UUID) -> Seen:
         raise NotFound(service.NO_PROPOSAL, where="proposal_id")
     calls.lock_call(work, call_id)
     seen = service.see(work, proposal_id, lock=True)
+    require_applicant(seen)
+    return seen
+
+
+def require_applicant(seen: Seen) -> None:
+    """Raises: Forbidden: of those who see a proposal, not one who hands it in or withdraws it."""
     if not seen.may_submit:
         raise Forbidden("only applicants of its organisation hand in or withdraw a proposal")
-    return seen
 
 
 def _check_place(work: Work, seen: Seen) -> None:

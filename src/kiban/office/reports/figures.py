@@ -15,6 +15,7 @@ from kiban.office.paging import Page, PageRequest
 from kiban.office.reports import sums
 from kiban.office.reports.schemas import Figure, FigureRow, Source
 from kiban.office.reports.sums import Rows
+from kiban.office.supply.models import Pool
 from kiban.office.work import Work
 from kiban.plan.energy.grid import Carbon
 
@@ -53,11 +54,12 @@ Definitions = Mapping[Key, Definition]
 
 
 class Reading:
-    """Figures of one set of definitions, each read once."""
+    """Figures of one set of definitions, each read once. `pools`: those that the definitions are about."""
 
-    def __init__(self, work: Work, definitions: Definitions) -> None:
+    def __init__(self, work: Work, definitions: Definitions, pools: Sequence[Pool] = ()) -> None:
         self.work = work
         self.definitions = definitions
+        self.pools = pools
         self._read: dict[Key, Figure] = {}
 
     def figure(self, key: Key) -> Figure:

@@ -70,7 +70,7 @@ def figure_rows(work: Work, wanted: Wanted, key: str, page: PageRequest) -> Page
 def read(work: Work, wanted: Wanted) -> Reading:
     """Raises: as `programme`."""
     work.require(Role.OPERATOR, Role.AUDITOR, Role.OBSERVER)
-    return Reading(work, definitions(work, wanted, scope_of(work, wanted)))
+    return _reading(work, wanted)
 
 
 # What everybody may read, by what keys begin with (`overview` says why), and whose single records are public too.
@@ -95,7 +95,7 @@ def open_figure(work: Work, wanted: Wanted, key: str) -> Reading:
     """
     if not is_public(key):
         work.require(Role.OPERATOR, Role.AUDITOR, Role.OBSERVER)
-    reading = Reading(work, definitions(work, wanted, scope_of(work, wanted)))
+    reading = _reading(work, wanted)
     reading.figure(key)
     return reading
 
@@ -130,9 +130,14 @@ def scope_of(work: Work, wanted: Wanted) -> Scope:
     return Scope(call_ids, since=calendar.starts_at(months[0]), until=calendar.starts_at(calendar.add(months[-1], 1)))
 
 
-def definitions(work: Work, wanted: Wanted, scope: Scope) -> dict[str, Definition]:
-    """By key, in the order in which they are shown."""
+def _reading(work: Work, wanted: Wanted) -> Reading:
+    scope = scope_of(work, wanted)
     pools = repository.pools(work.session)
+    return Reading(work, definitions(work, wanted, scope, pools), pools)
+
+
+def definitions(work: Work, wanted: Wanted, scope: Scope, pools: list[Pool]) -> dict[str, Definition]:
+    """By key, in the order in which they are shown."""
     found: dict[str, Definition] = {}
     for unit, suffix in ((YEN, "yen"), *((gpu_unit(pool.id), f"gpu_seconds:{pool.id}") for pool in pools)):
         shown = "yen" if unit == YEN else "GPU-seconds"

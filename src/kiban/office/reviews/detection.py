@@ -10,21 +10,24 @@ from kiban.office.audit.service import record
 from kiban.office.calls import service as calls
 from kiban.office.reviews import conflict_repository, repository
 from kiban.office.reviews.impartiality import require_impartial
-from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictKind, ConflictOfInterest, Review
+from kiban.office.reviews.models import (
+    ENDED_BY_CONFLICT,
+    Assignment,
+    AssignmentStatus,
+    ConflictKind,
+    ConflictOfInterest,
+    Review,
+)
 from kiban.office.work import Role, Work
 
 # Nobody can lift these: they are facts, and the query looks them up again each time.
 FACTS = frozenset({ConflictKind.SAME_ORGANISATION, ConflictKind.TEAM_MEMBER})
-_REASONS = {
-    ConflictKind.SAME_ORGANISATION: "of the organisation that proposes, or of somebody's in the team",
-    ConflictKind.TEAM_MEMBER: "in the proposal's team",
-    ConflictKind.CO_AUTHOR: "wrote with somebody of the team",
-    ConflictKind.FUNDED_BY: "is funded by the organisation that proposes",
-}
 
 
 @dataclass(frozen=True)
 class FoundConflict:
+    """`kind` says why; `reason` is the source, such as a paper's DOI, empty where it is the office's own register."""
+
     proposal_id: uuid.UUID
     person_id: uuid.UUID
     kind: ConflictKind
@@ -46,8 +49,7 @@ def find(work: Work, call_id: uuid.UUID) -> list[FoundConflict]:
     ):
         key = person_id, proposal_id, kind
         if key not in found:
-            reason = f"{_REASONS[kind]}: {source}" if source else _REASONS[kind]
-            found[key] = FoundConflict(proposal_id, person_id, kind, reason, key not in known)
+            found[key] = FoundConflict(proposal_id, person_id, kind, source or "", key not in known)
     return list(found.values())
 
 
@@ -89,7 +91,7 @@ def end_conflicted(work: Work, call_id: uuid.UUID, person_ids: Collection[uuid.U
     """
     ended = repository.standing_in_conflict(work.session, call_id, person_ids)
     for assignment in ended:
-        end(work, assignment, AssignmentStatus.REMOVED, "a conflict of interest")
+        end(work, assignment, AssignmentStatus.REMOVED, ENDED_BY_CONFLICT)
     return ended
 
 

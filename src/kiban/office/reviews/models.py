@@ -19,6 +19,10 @@ class ConflictKind(StrEnum):
     TEAM_MEMBER = "team_member"
 
 
+# The reason of what the office ended by itself; others are in the words of those who ended it.
+ENDED_BY_CONFLICT = "a conflict of interest"
+
+
 class ConflictOfInterest(Base):
     """Why a person must not judge, or see, a proposal. `proposal_id` None: every proposal of the organisation."""
 
@@ -32,7 +36,7 @@ class ConflictOfInterest(Base):
     proposal_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("proposals.id"), index=True)
     organisation_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("organisations.id"), index=True)
     kind: Mapped[ConflictKind] = mapped_column(one_of(ConflictKind))
-    reason: Mapped[str] = mapped_column(sa.Text)
+    reason: Mapped[str] = mapped_column(sa.Text)  # as declared; found by rule: the source, or nothing
     declared_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("people.id"))
     declared_at: Mapped[datetime]
     lifted_at: Mapped[datetime | None]

@@ -37,6 +37,8 @@ class ConflictIn(Schema):
 
 
 class ConflictOut(Schema):
+    """`reason`: as declared; of one found by rule, the source, or nothing where it is the office's own register."""
+
     id: uuid.UUID
     person_id: uuid.UUID
     proposal_id: uuid.UUID | None
@@ -51,7 +53,7 @@ class ConflictOut(Schema):
 
 
 class FoundConflictOut(Schema):
-    """`is_new`: written down now; otherwise it was known, lifted ones too."""
+    """`is_new`: written down now; otherwise it was known, lifted ones too. `reason`: as of `ConflictOut`."""
 
     proposal_id: uuid.UUID
     person_id: uuid.UUID

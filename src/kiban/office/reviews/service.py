@@ -141,11 +141,19 @@ def feedback(work: Work, proposal_id: uuid.UUID) -> FeedbackOut:
     proposal = repository.proposal(work.session, proposal_id, takes_part(person_id) | office)
     if proposal is None:
         raise NotFound("there is no such proposal", where="proposal_id")
-    call = calls.get_call(work, proposal.call_id)
+    return feedback_on(work, proposal, calls.get_call(work, proposal.call_id))
+
+
+def feedback_on(work: Work, proposal: Proposal, call: Call) -> FeedbackOut:
+    """As `feedback`, for a reader whom the caller lets read it.
+
+    Raises:
+        Conflict: the call is not decided yet.
+    """
     if call.status not in (CallStatus.DECIDED, CallStatus.ARCHIVED):
         raise Conflict("reviews are shown after the decision")
     given = [
-        each for each in repository.judgements(work.session, [proposal_id]) if _is_free(each) and not each.is_outdated
+        each for each in repository.judgements(work.session, [proposal.id]) if _is_free(each) and not each.is_outdated
     ]
     # By digest: the order in which reviews came in could tell who wrote which.
     given.sort(key=lambda each: hashlib.sha256(each.review.id.bytes).digest())
@@ -155,11 +163,11 @@ def feedback(work: Work, proposal_id: uuid.UUID) -> FeedbackOut:
         if given
     }
     return FeedbackOut(
-        proposal_id=proposal_id,
+        proposal_id=proposal.id,
         n=len(given),
         criteria=means,
         texts=tuple(each.review.text_to_applicant for each in given),
-        duties_missing=_duties_missing(work, call).get(proposal_id, 0),
+        duties_missing=_duties_missing(work, call).get(proposal.id, 0),
         duties_policy_ja=peer.LATE_POLICY_JA,
         duties_policy_en=peer.LATE_POLICY_EN,
     )

@@ -87,7 +87,7 @@ class Applications:
                 "rubric": RUBRIC,
                 "tracks": [TRACKS[key] for key in of.tracks],
                 "constraints": Constraints(
-                    most_proposals_per_organisation=2 * season.scale,
+                    most_proposals_per_organisation=2 if season.scale == 1 else 3 * season.scale,
                     shares=(
                         ShareLimit(by="organisation_kind", value="startup", at_least=0.2),
                         ShareLimit(by="theme", value="language", at_most=0.6),

@@ -94,8 +94,8 @@ def answer_survey(work: Work, survey_id: uuid.UUID, given: AnswerIn) -> SurveyAn
     return answer
 
 
-def withdraw_answer(work: Work, survey_id: uuid.UUID, accelerator: str) -> None:
-    """Take the organisation's answer for one kind of accelerator back.
+def withdraw_answer(work: Work, survey_id: uuid.UUID, accelerator: str) -> AnswerIn:
+    """Take the organisation's answer for one kind of accelerator back, and tell what it was.
 
     Raises:
         NotFound: no such survey, or no such answer of the actor's organisation.
@@ -107,7 +107,9 @@ def withdraw_answer(work: Work, survey_id: uuid.UUID, accelerator: str) -> None:
     answer = repository.find_answer(work.session, survey.id, organisation_id, accelerator_name(accelerator))
     if answer is None:
         raise NotFound("your organisation gave no such answer", where="accelerator")
+    was = AnswerIn.model_validate(answer, from_attributes=True)
     repository.remove_answer(work.session, answer)
+    return was
 
 
 def list_answers(work: Work, survey_id: uuid.UUID, page: PageRequest) -> Page[SurveyAnswer]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from kiban.kit.errors import KibanError
 from kiban.office.guards.inspection.report import MESSAGES as FINDINGS
 from kiban.portal.i18n.catalogue import ERRORS, read, translated
@@ -40,6 +42,12 @@ class Said:
 
     text: str
     language: Language
+
+    def marked(self, language: Language) -> Markup:
+        """As HTML in a page of this language: text in another says so."""
+        if self.language == language:
+            return escape(self.text)
+        return Markup('<span lang="{}">{}</span>').format(self.language, self.text)
 
 
 @dataclass(frozen=True)

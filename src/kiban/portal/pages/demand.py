@@ -149,8 +149,9 @@ def answer(work: Writing, survey_id: uuid.UUID, form: Form) -> Response:
 @pages.post("/demand/{survey_id}/withdrawal", shows="show")
 def withdraw(work: Writing, survey_id: uuid.UUID, form: Form) -> Response:
     """Take the answer for one accelerator back."""
-    demand.withdraw_answer(work, survey_id, form.text("accelerator"))
-    return see_other("demand.show", survey_id=survey_id, notice="demand.withdrawn")
+    was = demand.withdraw_answer(work, survey_id, form.text("accelerator"))
+    back = notices.undo("demand.answer", survey_id=survey_id, fields=was.model_dump(mode="json"))
+    return see_other("demand.show", survey_id=survey_id, notice="demand.withdrawn", undo=back)
 
 
 @pages.get("/demand/{survey_id}/closing")

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from kiban.office.ledger.accounts import YEN
 from kiban.office.ledger.accounts import gpu_seconds as gpu_unit
-from kiban.office.reports import figures_repository, overview_repository, programme
+from kiban.office.reports import overview_repository, programme
 from kiban.office.reports.overview import MONEY, Overview, overview
 from kiban.office.reports.programme import Wanted
 from kiban.office.reports.schemas import FigureRow
@@ -231,7 +231,7 @@ def show(
     found = reading.figure(key)
     # Call and grant names are few beside postings; both are public once announced.
     calls = overview_repository.calls(work.session)
-    pools = {str(pool.id): pool.name for pool in figures_repository.pools(work.session)}
+    pools = {str(pool.id): pool.name for pool in reading.pools}
     years = sorted({call.opens_at.year for call in calls} | ({year} if year else set()))
     filters = [
         Filter.select("year", _("Fiscal year"), year, {each: str(each) for each in _up_to(years)}),

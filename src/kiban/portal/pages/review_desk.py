@@ -11,10 +11,17 @@ from starlette.responses import Response
 
 from kiban.office.calls import service as calls
 from kiban.office.calls.models import Call, CallStatus
+from kiban.office.errors import Invalid, NotFound
 from kiban.office.paging import Page, PageRequest
 from kiban.office.proposals import service as proposals
 from kiban.office.reviews import assigning, conflicts, desk, detection, discussion, reviewing, service, workload
-from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictOfInterest
+from kiban.office.reviews.models import (
+    ENDED_BY_CONFLICT,
+    Assignment,
+    AssignmentStatus,
+    ConflictKind,
+    ConflictOfInterest,
+)
 from kiban.office.reviews.schemas import (
     AssignmentOptions,
     CalibratedOut,
@@ -23,10 +30,12 @@ from kiban.office.reviews.schemas import (
     DiscussionIn,
     HandAssignmentIn,
     LoadOut,
+    Reason,
     ReasonIn,
     RemindIn,
 )
 from kiban.office.reviews.scores import ProposalScore
+from kiban.office.schemas import Schema
 from kiban.office.work import Role, Work
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.charts import Chart, Interval, IntervalRow, intervals
@@ -51,6 +60,7 @@ labels.register(
         "done": _("Handed in"),
     },
 )
+labels.register("ended_reason", {ENDED_BY_CONFLICT: _("A conflict of interest")})
 notices.register(
     "review_desk",
     {
@@ -68,6 +78,21 @@ notices.register(
 )
 
 OFFICE = (Role.OPERATOR, Role.AUDITOR)
+# What the rules look for.
+FOUND = {
+    ConflictKind.SAME_ORGANISATION: _("Belongs to the organisation that proposes, or to that of somebody in the team"),
+    ConflictKind.TEAM_MEMBER: _("Is in the proposal's team"),
+    ConflictKind.CO_AUTHOR: _("Wrote with somebody in the team"),
+    ConflictKind.FUNDED_BY: _("Is paid by the organisation that proposes"),
+}
+
+
+class _Declared(Schema):
+    """A conflict as the office puts it on record."""
+
+    person_id: uuid.UUID
+    receipt: str
+    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -99,6 +124,14 @@ class ConflictLine:
     person: str
     about: str
     row: ConflictOfInterest
+
+    @property
+    def evidence(self) -> str:
+        """In the words of who declared it; what the rule found, and where it says so."""
+        if self.row.kind not in FOUND:
+            return self.row.reason
+        found = in_language(FOUND[self.row.kind], current.current().language)
+        return f"{found} ({self.row.reason})" if self.row.reason else found
 
 
 def _deliberation(line: ScoreLine | CoverageLine) -> str:
@@ -168,7 +201,11 @@ ASSIGNMENTS: Table[AssignmentLine] = Table(
         Column("affinity", _("Affinity"), lambda line: round(line.row.affinity, 2), kind="decimal"),
         Column("assigned_at", _("Assigned on"), lambda line: line.row.assigned_at, kind="datetime", sort="assigned_at"),
         Column("due_at", _("Due"), lambda line: line.row.due_at, kind="datetime", sort="due_at"),
-        Column("ended_reason", _("Why it ended"), lambda line: line.row.ended_reason or None),
+        Column(
+            "ended_reason",
+            _("Why it ended"),
+            lambda line: str(labels.label(line.row.ended_reason, "ended_reason")) or None,
+        ),
     ],
     caption=_("Assignments"),
 )
@@ -178,7 +215,7 @@ CONFLICTS: Table[ConflictLine] = Table(
         Column("person", _("Person")),
         Column("about", _("Proposal or organisation")),
         Column("kind", _("Kind"), lambda line: line.row.kind, kind="enum", sort="kind"),
-        Column("reason", _("Evidence"), lambda line: line.row.reason),
+        Column("reason", _("Evidence"), lambda line: line.evidence),
         Column(
             "declared_at", _("On record since"), lambda line: line.row.declared_at, kind="datetime", sort="declared_at"
         ),
@@ -241,7 +278,9 @@ def set_discussion(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
     given = form.read(DiscussionIn)
     discussion.set_open(work, call_id, given.track, given.is_open)
     said = "opened" if given.is_open else "closed"
-    return see_other("review_desk.progress", call_id=call_id, notice=f"review_desk.{said}")
+    fields = {"track": given.track, "is_open": str(not given.is_open).lower()}
+    back = notices.undo("review_desk.set_discussion", call_id=call_id, fields=fields)
+    return see_other("review_desk.progress", call_id=call_id, notice=f"review_desk.{said}", undo=back)
 
 
 @pages.get("/reviews/calls/{call_id}/assignment")
@@ -266,8 +305,10 @@ def run(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
 @pages.post("/reviews/calls/{call_id}/assignment/by-hand", shows="assignment")
 def add(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
     """One proposal for one reviewer, with a reason."""
-    assigning.add(work, call_id, form.read(HandAssignmentIn, under="hand"))
-    return see_other("review_desk.assignments", call_id=call_id, notice="review_desk.added")
+    made = assigning.add(work, call_id, form.read(HandAssignmentIn, under="hand"))
+    fields = {"reason": notices.at_once()}
+    back = notices.undo("review_desk.remove", call_id=call_id, assignment_id=made.id, fields=fields)
+    return see_other("review_desk.assignments", call_id=call_id, notice="review_desk.added", undo=back)
 
 
 @pages.get("/reviews/calls/{call_id}/assignments")
@@ -348,9 +389,13 @@ def detect(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
 
 @pages.post("/reviews/calls/{call_id}/conflicts", shows="conflicts_of")
 def declare(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
-    """Somebody else's conflict, by the receipt number of the proposal."""
-    proposal_id = proposals.find_receipt(work, form.text("receipt"))
-    conflicts.declare(work, form.read(ConflictIn, proposal_id=proposal_id))
+    """Somebody's conflict, by the receipt number of the proposal."""
+    given = form.read(_Declared)
+    try:
+        proposal_id = proposals.find_receipt(work, given.receipt)
+    except NotFound:  # a slip of the pen: the form again, not a page that is not there
+        raise Invalid("there is no proposal with this receipt number", where="receipt") from None
+    conflicts.declare(work, ConflictIn(person_id=given.person_id, proposal_id=proposal_id, reason=given.reason))
     return see_other("review_desk.conflicts_of", call_id=call_id, notice="review_desk.declared")
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from kiban.office.proposals.submission import Incomplete
 from kiban.portal.api.problems import CODES, Trouble, trouble_of
 from kiban.portal.i18n import Language, _, in_language
-from kiban.portal.i18n.errors import Said, explain_validation, say
+from kiban.portal.i18n.errors import explain_validation, say
 from kiban.portal.web.forms import PostedForm, Wrong
 
 
@@ -56,21 +56,14 @@ def failure_of_trouble(trouble: Trouble, language: Language) -> Failure:
     return Failure(
         trouble.status,
         trouble.code or CODES.get(trouble.status, "error"),
-        _shown(say(trouble.detail, language), language),
-        _shown(say(trouble.hint, language), language) if trouble.hint else None,
+        say(trouble.detail, language).marked(language),
+        say(trouble.hint, language).marked(language) if trouble.hint else None,
         headers={name: value for name, value in trouble.headers.items() if name != "WWW-Authenticate"},
     )
 
 
 def _invalid(error: Mapping[str, Any], language: Language) -> Markup:
-    return _shown(explain_validation(error, language), language)
-
-
-def _shown(said: Said, language: Language) -> Markup:
-    """Text, marked where it is in another language than the page."""
-    if said.language == language:
-        return escape(said.text)
-    return Markup('<span lang="{}">{}</span>').format(said.language, said.text)
+    return explain_validation(error, language).marked(language)
 
 
 def _name(loc: Sequence[Any], posted: PostedForm | None) -> str:

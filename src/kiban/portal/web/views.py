@@ -17,12 +17,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kiban.portal.format import Formats
 from kiban.portal.i18n import LANGUAGES, Language, translations, using_language
+from kiban.portal.i18n.errors import say
 from kiban.portal.web import page as pages
 from kiban.portal.web.assets import Assets
 from kiban.portal.web.forms import BoundForm
 from kiban.portal.web.labels import label
 from kiban.portal.web.navigation import own_menu, public_menu
-from kiban.portal.web.notices import notice_text
+from kiban.portal.web.notices import Undo, notice_text, offered
 from kiban.portal.web.page import Page
 from kiban.portal.web.tables import Listing
 
@@ -85,13 +86,17 @@ def url(name: str, /, *, anchor: str = "", **values: Any) -> str:
     return f"{path}#{anchor}" if anchor else path
 
 
-def see_other(name: str, /, *, notice: str | None = None, anchor: str = "", **values: Any) -> RedirectResponse:
+def see_other(
+    name: str, /, *, notice: str | None = None, undo: Undo | None = None, anchor: str = "", **values: Any
+) -> RedirectResponse:
     """Go on to a page after a change.
 
     Args:
         notice: what to say there, by its name in `kiban.portal.web.notices`.
+        undo: what takes the change back: the page offers a button for it beside the notice.
     """
-    return RedirectResponse(url(name, anchor=anchor, **values, notice=notice), status_code=303)
+    sealed = undo.sealed(pages.current().csrf_token) if undo is not None else None
+    return RedirectResponse(url(name, anchor=anchor, **values, notice=notice, undo=sealed), status_code=303)
 
 
 def localised(thing: Any, stem: str) -> Markup:
@@ -108,6 +113,12 @@ def localised(thing: Any, stem: str) -> Markup:
 def localised_text(thing: Any, stem: str) -> str:
     """As `localised`, without marking."""
     return localised(thing, stem).striptags()
+
+
+def told(text: str) -> Markup:
+    """What the office says in English, in the page's language where it is known in it; else it is marked."""
+    language = pages.current().language
+    return say(text, language).marked(language)
 
 
 def is_same(one: object, other: object) -> bool:
@@ -150,6 +161,7 @@ class Renderer:
             "inline_css": Markup(self.assets.inline_css),  # ours, and without a closing tag
             "localised": localised,
             "localised_text": localised_text,
+            "told": told,
             "label": label,
             "is_same": is_same,
             "public_menu": public_menu,
@@ -169,11 +181,13 @@ class Renderer:
     def render(self, page: Page, shown: View) -> str:
         """HTML of a page."""
         environment = self._environments[page.language]
+        query = page.request.query_params
         context = {
             "page": page,
             "fmt": formats(page.language, page.preferences.era),
             "form": _bound(page),
-            "notice": notice_text(page.request.query_params.get("notice", "")),
+            "notice": notice_text(query.get("notice", "")),
+            "way_back": offered(query["undo"], page.csrf_token) if "undo" in query else None,
             **shown.context,
         }
         with using_language(page.language):

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiban.kit.page import Table
+from kiban.office.awards import repository
 from kiban.office.awards.decisions import decides
 from kiban.office.awards.letters.document import LANGUAGES, Document, Language, Section, plain_table, to_html
 from kiban.office.awards.letters.facts import Decided, decided
 from kiban.office.awards.letters.letter import CHECK
 from kiban.office.awards.models import PinKind
 from kiban.office.awards.solver.words import GROUPINGS
-from kiban.office.calls.service import constraints_of, rubric_of
+from kiban.office.calls.service import constraints_of, get_call, rubric_of
 from kiban.office.calls.times import jst_en, jst_ja
 from kiban.office.members.service import contacts
-from kiban.office.proposals.models import ProposalStatus
+from kiban.office.proposals.models import Proposal, ProposalStatus
 from kiban.office.work import Work
 
 OBJECTIVES = {
@@ -43,6 +44,7 @@ PINS = {
 @dataclass(frozen=True)
 class _Record:
     decided: Decided
+    ruled_out: list[Proposal]  # ineligible or withdrawn: handed in, and not part of the decision
     names: dict[uuid.UUID, str]  # of who acted; empty in the public version
     is_public: bool
 
@@ -61,12 +63,13 @@ def decision_record(work: Work, call_id: uuid.UUID, *, public: bool = False) -> 
     Raises:
         NotFound: no decision, or none this person may see.
     """
-    found = decided(work, call_id)
+    found = decided(work, get_call(work, call_id))
     redacted = public or not decides(work, call_id)
     decision = found.decision
     acted = {decision.drafted_by, decision.approved_by, *(pin.pinned_by for pin in found.pins)} - {None}
     people = [] if redacted else contacts(work, [each for each in acted if each is not None])
-    record = _Record(found, {person.person_id: person.name for person in people}, redacted)
+    ruled_out = repository.ruled_out(work.session, call_id)
+    record = _Record(found, ruled_out, {person.person_id: person.name for person in people}, redacted)
     return [_document(record, language) for language in LANGUAGES]
 
 
@@ -143,10 +146,10 @@ def _call(record: _Record, language: Language) -> Section:
 
 def _ruled_out(record: _Record, language: Language) -> list[Section]:
     """Proposals that were handed in and are not part of the decision; nothing where there are none."""
-    ja, found = language == "ja", record.decided
-    if not found.ruled_out:
+    ja = language == "ja"
+    if not record.ruled_out:
         return []
-    count = {status: sum(each.status is status for each in found.ruled_out) for status in RULED_OUT_NAMES}
+    count = {status: sum(each.status is status for each in record.ruled_out) for status in RULED_OUT_NAMES}
     text = "、".join(f"{RULED_OUT_NAMES[status][0]} {n}件" for status, n in count.items() if n)
     if not ja:
         text = ", ".join(f"{RULED_OUT_NAMES[status][1]}: {n}" for status, n in count.items() if n)
@@ -155,7 +158,7 @@ def _ruled_out(record: _Record, language: Language) -> list[Section]:
         return [Section(heading, paragraphs=(text,))]
     rows = [
         (each.receipt or "", each.title, RULED_OUT_NAMES[each.status][0 if ja else 1], each.status_reason or "—")
-        for each in found.ruled_out
+        for each in record.ruled_out
     ]
     heads = ("受付番号", "提案", "状態", "理由") if ja else ("Receipt", "Proposal", "State", "Reason")
     return [Section(heading, paragraphs=(text,), tables=(plain_table(heading, heads, rows, numbers_from=9),))]

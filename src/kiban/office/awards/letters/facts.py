@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiban.office.awards import repository
-from kiban.office.awards.decisions import get_decision
+from kiban.office.awards.decisions import decision_on
 from kiban.office.awards.models import Award, Decision, Pin, Selection
 from kiban.office.awards.problem import Problem
 from kiban.office.awards.solver import AwardProblem, Candidate
 from kiban.office.calls.models import Call
-from kiban.office.calls.service import get_call
 from kiban.office.errors import NotFound
 from kiban.office.members.models import Organisation
 from kiban.office.proposals.models import Proposal
@@ -32,7 +31,6 @@ class Decided:
     proposals: Mapping[uuid.UUID, Proposal]
     organisations: Mapping[uuid.UUID, Organisation]
     pins: tuple[Pin, ...]  # those taken away too
-    ruled_out: tuple[Proposal, ...]  # ineligible or withdrawn: handed in, and not part of the decision
 
     @property
     def pinned(self) -> set[uuid.UUID]:
@@ -58,22 +56,21 @@ class Decided:
         return found
 
 
-def decided(work: Work, call_id: uuid.UUID) -> Decided:
-    """Raises: NotFound: no decision, or none this person may see."""
-    decision = get_decision(work, call_id)
-    study = repository.study(work.session, call_id, decision.selection_id)
+def decided(work: Work, call: Call) -> Decided:
+    """Args: call: as this person came to see it. Raises: NotFound: no decision, or none this person may see."""
+    decision = decision_on(work, call)
+    study = repository.study(work.session, call.id, decision.selection_id)
     if study is None:
         raise NotFound("there is no such study", where="call_id")
-    awards = repository.awards_of(work.session, call_id)
-    entrants = repository.entrants(work.session, call_id)
+    awards = repository.awards_of(work.session, call.id)
+    entrants = repository.entrants(work.session, call.id)
     return Decided(
-        call=get_call(work, call_id),
+        call=call,
         decision=decision,
         study=study,
         problem=Problem.from_json(study.problem),
         awards={award.proposal_id: award for award in awards},
         proposals={each.proposal.id: each.proposal for each in entrants},
         organisations={each.organisation.id: each.organisation for each in entrants},
-        pins=tuple(repository.pins(work.session, call_id, removed=True)),
-        ruled_out=tuple(repository.ruled_out(work.session, call_id)),
+        pins=tuple(repository.pins(work.session, call.id, removed=True)),
     )

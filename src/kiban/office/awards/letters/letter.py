@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kiban.office import months
 from kiban.office.awards.letters.document import LANGUAGES, Document, Language, Section, plain_table, to_html
@@ -21,8 +21,8 @@ from kiban.office.proposals.models import Proposal
 from kiban.office.proposals.policy import View
 from kiban.office.proposals.service import see
 from kiban.office.reviews.schemas import FeedbackOut
-from kiban.office.reviews.service import feedback
-from kiban.office.work import Actor, Work
+from kiban.office.reviews.service import feedback_on
+from kiban.office.work import Work
 
 CHECK = 'printf \'%s\\n%s\' "$SEED" "$ID" | sha256sum'
 
@@ -59,21 +59,20 @@ def letter(work: Work, proposal_id: uuid.UUID) -> list[Document]:
         raise NotFound("there is no such proposal", where="proposal_id")
     proposal = seen.proposal
     try:
-        found = decided(work, proposal.call_id)
+        found = decided(work, seen.call)
     except NotFound:
         raise Conflict("the decision is not announced yet") from None
     if found.decision.status is not DecisionStatus.ANNOUNCED:
         raise Conflict("the decision is not announced yet")
     if proposal.id not in found.proposals:
         raise NotFound("the proposal did not take part in the decision", where="proposal_id")
-    # Means and texts are released to who takes part; every applicant of the organisation may read this letter.
-    author = Actor(person_id=proposal.created_by, organisation_id=proposal.organisation_id)
     award = found.awards.get(proposal.id)
     grant = None if award is None else grant_of_award(work, award.id)
     told = _Letter(
         decided=found,
         proposal=proposal,
-        reviews=feedback(replace(work, actor=author), proposal.id),
+        # Else for who takes part alone; but every applicant of the organisation may read this letter.
+        reviews=feedback_on(work, proposal, seen.call),
         tranches=() if grant is None else tuple(tranches_of(work, grant)),
         contact=work.settings.mail_from,
         url=work.settings.public_url,

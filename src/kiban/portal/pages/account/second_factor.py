@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import segno
 from fastapi import Response
+from markupsafe import Markup
 
 from kiban.office.members import me, second_factor
 from kiban.portal.api.dependencies import Reading, Writing
@@ -20,8 +22,9 @@ def second_factor_page(work: Reading, response: Response) -> View | Response:
     state = second_factor.state(work)
     waiting = me.roles_waiting(work, work.person_id, is_strong=state.is_strong)
     secret = "" if state.begun is None else state.begun.secret
+    code = None if state.begun is None else _qr_code(state.begun.uri)
     grouped = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
-    return view("account/second_factor.html", state=state, waiting=waiting, grouped=grouped)
+    return view("account/second_factor.html", state=state, waiting=waiting, grouped=grouped, qr_code=code)
 
 
 @pages.post("/account/second-factor", shows="second_factor_page")
@@ -43,6 +46,14 @@ def renew_recovery_codes(work: Writing, response: Response) -> View | Response:
     """Earlier ones stop working."""
     keep_private(response)
     return _codes(second_factor.renew_recovery_codes(work), is_new=False)
+
+
+def _qr_code(text: str) -> Markup:
+    """As SVG, dark on a light ground of its own with a quiet zone of four modules (ISO/IEC 18004): scanners need both,
+    in dark mode too.
+    """
+    made = segno.make(text, error="m", micro=False)
+    return Markup(made.svg_inline(border=4, dark="#000", light="#fff", omitsize=True))  # our shapes; no text is in it
 
 
 def _codes(codes: list[str], *, is_new: bool) -> View | Response:

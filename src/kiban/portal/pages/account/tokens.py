@@ -6,9 +6,11 @@ import uuid
 
 from fastapi import Response
 
+from kiban.office.errors import NotFound
 from kiban.office.members import policy, tokens
 from kiban.office.members.models import ApiToken
 from kiban.office.members.schemas import TokenIn
+from kiban.office.paging import LARGEST, PageRequest
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.i18n import Text, _
 from kiban.portal.pages.account.area import keep_private, pages
@@ -61,7 +63,17 @@ def create_token(work: Writing, response: Response, form: Form) -> View | Respon
     return view("account/token.html", token=row, text=text)
 
 
-@pages.post("/account/tokens/{token_id}/revoke", shows="tokens_page")
+@pages.get("/account/tokens/{token_id}/revoke")
+def revoking_token(work: Reading, token_id: uuid.UUID) -> View | Response:
+    """Asks first: another token is another secret, to be put into the program."""
+    held = tokens.listed(work, PageRequest(limit=LARGEST), person_id=work.person_id).items
+    found = next((row for row in held if row.id == token_id), None)
+    if found is None:
+        raise NotFound("there is no such token", where="token_id")
+    return view("account/revoking_token.html", token=found)
+
+
+@pages.post("/account/tokens/{token_id}/revoke", shows="revoking_token")
 def revoke_token(work: Writing, token_id: uuid.UUID) -> Response:
     """It stops working at once."""
     tokens.revoke(work, token_id)

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from kiban.office.grants import checklist, repository, service
 from kiban.office.grants.schemas import Because, StepDone, UserIn
 from kiban.portal.api.dependencies import Reading, Writing
-from kiban.portal.pages.grants.area import head_of, is_grantee, pages
+from kiban.portal.pages.grants.area import head_of, head_to_act, is_grantee, pages
 from kiban.portal.web.forms import Form
+from kiban.portal.web.notices import at_once, undo
 from kiban.portal.web.views import View, see_other, view
 
 UserName = Annotated[str, Path(max_length=31)]
@@ -41,20 +42,22 @@ def add_user(work: Writing, grant_id: uuid.UUID, form: Form) -> Response:
     """Lets somebody run jobs; also takes a removal back."""
     given = form.read(UserIn)
     service.add_user(work, grant_id, given.user_name, given.person_id)
-    return see_other("grants.access", grant_id=grant_id, notice="grants.user-added")
+    back = undo("grants.remove_user", grant_id=grant_id, user_name=given.user_name)
+    return see_other("grants.access", grant_id=grant_id, notice="grants.user-added", undo=back)
 
 
 @pages.get("/grants/{grant_id:uuid}/users/{user_name}/remove")
 def removing(work: Reading, grant_id: uuid.UUID, user_name: UserName) -> View | Response:
     """What removing somebody does."""
-    return view("grants/removing.html", head=head_of(work, grant_id), user_name=user_name)
+    return view("grants/removing.html", head=head_to_act(work, grant_id), user_name=user_name)
 
 
 @pages.post("/grants/{grant_id:uuid}/users/{user_name}/remove", shows="removing")
 def remove_user(work: Writing, grant_id: uuid.UUID, user_name: UserName, form: Form) -> Response:
     """Lets somebody run jobs no more."""
     service.remove_user(work, grant_id, user_name)
-    return see_other("grants.access", grant_id=grant_id, notice="grants.user-removed", anchor="former")
+    back = undo("grants.add_user", grant_id=grant_id, fields={"user_name": user_name})
+    return see_other("grants.access", grant_id=grant_id, notice="grants.user-removed", undo=back)
 
 
 @pages.get("/grants/{grant_id:uuid}/checklist")
@@ -73,11 +76,15 @@ def steps(work: Reading, grant_id: uuid.UUID) -> View | Response:
 def do_step(work: Writing, grant_id: uuid.UUID, key: Key, form: Form) -> Response:
     """Ticks a step off."""
     checklist.do_step(work, grant_id, key, form.read(StepDone).note)
-    return see_other("grants.steps", grant_id=grant_id, notice="grants.step-done", anchor=f"step-{key}")
+    back = undo("grants.undo_step", grant_id=grant_id, key=key, fields={"reason": at_once()})
+    return see_other("grants.steps", grant_id=grant_id, notice="grants.step-done", undo=back)
 
 
 @pages.post("/grants/{grant_id:uuid}/checklist/{key}/undone", shows="steps")
 def undo_step(work: Writing, grant_id: uuid.UUID, key: Key, form: Form) -> Response:
     """Says that a step is not done after all."""
-    checklist.undo_step(work, grant_id, key, form.read(Because).reason)
-    return see_other("grants.steps", grant_id=grant_id, notice="grants.step-undone", anchor=f"step-{key}")
+    given = form.read(Because)
+    before = next((each for each in checklist.list_steps(work, grant_id) if each.key == key), None)
+    checklist.undo_step(work, grant_id, key, given.reason)
+    back = undo("grants.do_step", grant_id=grant_id, key=key, fields={"note": before.note if before else None})
+    return see_other("grants.steps", grant_id=grant_id, notice="grants.step-undone", undo=back)

@@ -116,5 +116,18 @@ def head_of(work: Work, grant_id: uuid.UUID) -> Head:
     )
 
 
+def head_to_act(work: Work, grant_id: uuid.UUID) -> Head:
+    """Of a page that is all form, for those who may send it.
+
+    Raises:
+        NotFound: as `head_of`.
+        Forbidden: neither one of the grant's people nor an operator.
+    """
+    head = head_of(work, grant_id)
+    if not head.may_act:
+        work.require(Role.OPERATOR)
+    return head
+
+
 def is_grantee(work: Work, grant: Grant) -> bool:
     return work.actor.organisation_id == grant.organisation_id and work.actor.has(Role.APPLICANT)

@@ -30,7 +30,7 @@ from kiban.office.supply import service as supply
 from kiban.office.work import Role, Work
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.i18n import _
-from kiban.portal.pages.grants.area import Head, head_of, pages
+from kiban.portal.pages.grants.area import Head, head_of, head_to_act, pages
 from kiban.portal.pages.grants.fields import kept_as
 from kiban.portal.web.forms import Form, PostedForm
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
@@ -95,7 +95,7 @@ def changes(work: Reading, query: ListQuery, grant_id: uuid.UUID) -> View | Resp
 @pages.get("/grants/{grant_id:uuid}/changes/new")
 def asking(work: Reading, grant_id: uuid.UUID, kind: Chosen[ChangeKind] = None) -> View | Response:
     """The form for one kind of change; without a kind, what can be asked for."""
-    return view("grants/asking.html", **_asking(work, head_of(work, grant_id), kind))
+    return view("grants/asking.html", **_asking(work, head_to_act(work, grant_id), kind))
 
 
 def _asking(work: Work, head: Head, kind: ChangeKind | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from kiban.office.work import Role
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.pages.grants.area import head_of, pages
 from kiban.portal.web.forms import Form
+from kiban.portal.web.notices import at_once, undo
 from kiban.portal.web.views import View, see_other, view
 
 Turn = Literal["freeze", "thaw", "close"]
@@ -22,6 +23,7 @@ TURNS = {
     "thaw": (service.thaw, "grants.thawed"),
     "close": (service.close, "grants.closed"),
 }
+OPPOSITES = {"freeze": "thaw", "thaw": "freeze"}
 
 
 @pages.get("/grants/{grant_id:uuid}/state/{turn}")
@@ -38,4 +40,6 @@ def turn(work: Writing, grant_id: uuid.UUID, turn: Turn, form: Form) -> Response
     """Does it."""
     act, notice = TURNS[turn]
     act(work, grant_id, form.read(Because).reason)
-    return see_other("grants.show", grant_id=grant_id, notice=notice)
+    opposite = OPPOSITES.get(turn)
+    back = undo("grants.turn", grant_id=grant_id, turn=opposite, fields={"reason": at_once()}) if opposite else None
+    return see_other("grants.show", grant_id=grant_id, notice=notice, undo=back)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -228,45 +228,57 @@ def _steps(released: Sequence[tuple[date, int]]) -> list[tuple[date, float]]:
 
 def told_in_words(alert: Alert) -> dict[str, Any]:
     """An alert as the page says it: what is the matter, and what one does about it."""
-    fmt, figures = _fmt(), alert.figures
     kind = alert.key.split(":")[0]
+    try:
+        said: Any = _with_figures(kind, alert.figures)
+    except KeyError:  # raised before figures were kept with it
+        said = WITHOUT_FIGURES.get(kind, alert.key)
+    return {"said": said, "do": TO_DO.get(kind, ""), "raised_at": alert.raised_at}
+
+
+WITHOUT_FIGURES = {
+    "spent": _("Much of what was released is used."),
+    "overrun": _("More was used than was released."),
+    "idle": _("Nothing has run for a while."),
+    "behind": _("Less is used than even use would be."),
+    "ahead": _("More is used than even use would be."),
+}
+TO_DO = {
+    "spent": _("If you need the next tranche, hand in the report that releases it, or ask for a supplement."),
+    "overrun": _("The next tranche covers them first. New jobs do not start until then."),
+    "idle": _("Run jobs, or give back what you do not need. If something keeps you from it, tell the office."),
+    "behind": _("What is not used may expire at a quarter's end. If your plan has changed, ask for an extension."),
+    "ahead": _("It will not last to the end. Slow down, or ask for a supplement in time."),
+}
+
+
+def _with_figures(kind: str, figures: Mapping[str, Any]) -> Any:
+    """Raises: KeyError: another kind, or without its figures."""
+    fmt = _fmt()
     amount = fmt.gpu_time if figures.get("unit", "gpu_s") == "gpu_s" else fmt.yen
-    said: Any = alert.key
-    do: Any = ""
     match kind:
         case "spent":
-            said = _(
+            return _(
                 "%(percent)s%% of what was released is used: %(used)s of %(released)s.",
                 percent=figures["percent"],
                 used=amount(figures["used"]),
                 released=amount(figures["released"]),
             )
-            do = _("If you need the next tranche, hand in the report that releases it, or ask for a supplement.")
         case "overrun":
-            said = _("%(overrun)s were used beyond what was released.", overrun=amount(figures["overrun"]))
-            do = _("The next tranche covers them first. New jobs do not start until then.")
+            return _("%(overrun)s were used beyond what was released.", overrun=amount(figures["overrun"]))
         case "idle":
-            said = _(
+            return _(
                 "Nothing has run since %(since)s, and %(left)s are left.",
                 since=fmt.date(date.fromisoformat(figures["since"])),
                 left=fmt.gpu_time(figures["left_gpu_seconds"]),
             )
-            do = _("Run jobs, or give back what you do not need. If something keeps you from it, tell the office.")
-        case "behind":
-            said = _(
+        case "behind" | "ahead":
+            return _(
                 "%(used)s are used, where even use would be %(planned)s.",
                 used=fmt.gpu_time(figures["used"]),
                 planned=fmt.gpu_time(figures["planned"]),
             )
-            do = _("What is not used may expire at a quarter's end. If your plan has changed, ask for an extension.")
-        case "ahead":
-            said = _(
-                "%(used)s are used, where even use would be %(planned)s.",
-                used=fmt.gpu_time(figures["used"]),
-                planned=fmt.gpu_time(figures["planned"]),
-            )
-            do = _("It will not last to the end. Slow down, or ask for a supplement in time.")
-    return {"said": said, "do": do, "raised_at": alert.raised_at}
+    raise KeyError(kind)
 
 
 def _fmt() -> PlainFormats:

@@ -13,7 +13,7 @@ from kiban.office.reports.schemas import EventIn, ReleaseIn, ReleaseOut
 from kiban.office.usage import repository as usage
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.i18n import _, pgettext
-from kiban.portal.pages.grants.area import head_of, pages
+from kiban.portal.pages.grants.area import head_of, head_to_act, pages
 from kiban.portal.web.forms import Form
 from kiban.portal.web.labels import label
 from kiban.portal.web.tables import Column, Empty, ListQuery, Table
@@ -71,7 +71,7 @@ def model(work: Reading, release_id: uuid.UUID) -> View | Response:
 def recording_model(work: Reading, grant_id: uuid.UUID) -> View | Response:
     """The form for a model: an artifact of the store, or figures as its makers state them."""
     digests = usage.made_by_jobs(work.session, grant_id)
-    return view("grants/recording_model.html", head=head_of(work, grant_id), digests=digests)
+    return view("grants/recording_model.html", head=head_to_act(work, grant_id), digests=digests)
 
 
 @pages.post("/grants/{grant_id:uuid}/results/model", shows="recording_model")
@@ -84,7 +84,7 @@ def record_model(work: Writing, grant_id: uuid.UUID, form: Form) -> Response:
 @pages.get("/grants/{grant_id:uuid}/results/event")
 def recording_event(work: Reading, grant_id: uuid.UUID) -> View | Response:
     """The form for an event."""
-    return view("grants/recording_event.html", head=head_of(work, grant_id))
+    return view("grants/recording_event.html", head=head_to_act(work, grant_id))
 
 
 @pages.post("/grants/{grant_id:uuid}/results/event", shows="recording_event")

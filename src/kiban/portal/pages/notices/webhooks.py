@@ -6,10 +6,12 @@ import uuid
 
 from fastapi import Response
 
+from kiban.office.errors import NotFound
 from kiban.office.notices import webhooks
 from kiban.office.notices.models import Webhook
 from kiban.office.notices.policy import DIGEST_EVENT
 from kiban.office.notices.schemas import WebhookIn
+from kiban.office.paging import LARGEST, PageRequest
 from kiban.office.work import Role
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.i18n import _
@@ -74,7 +76,19 @@ def enable_webhook(work: Writing, webhook_id: uuid.UUID) -> Response:
     return see_other("notices.webhooks_page", notice="notices.enabled")
 
 
-@pages.post("/notices/webhooks/{webhook_id}/remove", shows="webhooks_page")
+@pages.get("/notices/webhooks/{webhook_id}/remove")
+def removing_webhook(work: Reading, webhook_id: uuid.UUID) -> View | Response:
+    """Asks first: another one has another secret, to be put into the program."""
+    work.require(Role.APPLICANT, Role.OPERATOR)
+    found = next(
+        (row for row in webhooks.list_webhooks(work, PageRequest(limit=LARGEST)).items if row.id == webhook_id), None
+    )
+    if found is None:
+        raise NotFound("there is no such webhook", where="webhook_id")
+    return view("notices/removing_webhook.html", webhook=found)
+
+
+@pages.post("/notices/webhooks/{webhook_id}/remove", shows="removing_webhook")
 def remove_webhook(work: Writing, webhook_id: uuid.UUID) -> Response:
     """Nothing more is delivered to it."""
     webhooks.remove_webhook(work, webhook_id)

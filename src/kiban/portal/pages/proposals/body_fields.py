@@ -197,7 +197,7 @@ def body_of(form: PostedForm, questions: Sequence[Question] = ()) -> ReadBody:
     return ReadBody(body, rows)
 
 
-_STEER = {"expected_version", "base_version", "current_version", "undo"}
+_STEER = {"expected_version", "base_version", "current_version"}
 
 
 def form_lists(form: PostedForm) -> set[str]:

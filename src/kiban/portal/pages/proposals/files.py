@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Request
 from fastapi.responses import FileResponse
 from starlette.responses import Response
 
@@ -15,18 +14,13 @@ from kiban.portal.api.dependencies import Reading, Writing, actor_of, office_of
 from kiban.portal.pages.proposals.area import pages
 from kiban.portal.pages.proposals.reading import is_writable
 from kiban.portal.web.forms import Form
+from kiban.portal.web.notices import undo
 from kiban.portal.web.views import View, see_other, view
-
-Removed = Annotated[uuid.UUID | None, Query()]
 
 
 @pages.get("/proposals/{proposal_id}/files")
-def files(work: Reading, proposal_id: uuid.UUID, removed: Removed = None) -> View | Response:
-    """What is attached, and room for more.
-
-    Args:
-        removed: the file that was just removed, which can be put back.
-    """
+def files(work: Reading, proposal_id: uuid.UUID) -> View | Response:
+    """What is attached, and room for more."""
     seen = service.see(work, proposal_id)
     [proposal] = service.present(work, [proposal_id])
     call = calls.show_call(work, seen.call)
@@ -35,7 +29,6 @@ def files(work: Reading, proposal_id: uuid.UUID, removed: Removed = None) -> Vie
         proposal=proposal,
         call=call,
         files=attachments.list_attachments(work, proposal_id),
-        removed=removed,
         is_writable=is_writable(work, proposal, call),
         limits=attachments,
     )
@@ -53,8 +46,9 @@ def attach(request: Request, proposal_id: uuid.UUID, form: Form) -> Response:
         attachments.received(office.settings, given.filename or "", given.file) as received,
         office.work(actor, **who) as work,
     ):
-        attachments.attach(work, proposal_id, received)
-    return see_other("proposals.files", proposal_id=proposal_id, notice="proposals.attached")
+        made = attachments.attach(work, proposal_id, received)
+    back = undo("proposals.remove", proposal_id=proposal_id, file_id=made.id)
+    return see_other("proposals.files", proposal_id=proposal_id, notice="proposals.attached", undo=back)
 
 
 @pages.get("/proposals/{proposal_id}/files/{file_id}")
@@ -68,11 +62,13 @@ def download(work: Reading, proposal_id: uuid.UUID, file_id: uuid.UUID) -> Respo
 def remove(work: Writing, proposal_id: uuid.UUID, file_id: uuid.UUID, form: Form) -> Response:
     """Take a file out of the draft."""
     attachments.remove(work, proposal_id, file_id)
-    return see_other("proposals.files", proposal_id=proposal_id, removed=file_id, notice="proposals.removed")
+    back = undo("proposals.put_back", proposal_id=proposal_id, file_id=file_id)
+    return see_other("proposals.files", proposal_id=proposal_id, notice="proposals.removed", undo=back)
 
 
 @pages.post("/proposals/{proposal_id}/files/{file_id}/put-back", shows="files")
 def put_back(work: Writing, proposal_id: uuid.UUID, file_id: uuid.UUID, form: Form) -> Response:
     """Undo that it was removed."""
     attachments.put_back(work, proposal_id, file_id)
-    return see_other("proposals.files", proposal_id=proposal_id, notice="proposals.put-back")
+    back = undo("proposals.remove", proposal_id=proposal_id, file_id=file_id)
+    return see_other("proposals.files", proposal_id=proposal_id, notice="proposals.put-back", undo=back)

@@ -77,6 +77,7 @@ def receipt(work: Reading, proposal_id: uuid.UUID, submission_number: Number | N
 def withdrawal(work: Reading, proposal_id: uuid.UUID) -> View | Response:
     """Before a proposal is withdrawn."""
     seen = service.see(work, proposal_id)
+    submission.require_applicant(seen)
     return view(
         "proposals/withdraw.html",
         proposal=service.get_proposal(work, proposal_id),

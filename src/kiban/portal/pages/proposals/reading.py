@@ -147,6 +147,7 @@ def show(work: Reading, proposal_id: uuid.UUID) -> View | Response:
         theme=theme_names(call, proposal.theme),
         is_writable=is_writable(work, proposal, call),
         may_rule=work.actor.has(Role.OPERATOR, call.id) and not proposal.may_edit,
+        may_withdraw=work.actor.organisation_id == proposal.organisation_id and work.actor.has(Role.APPLICANT),
         is_whole=proposal.view is Sees.WHOLE,
         is_blind=proposal.view is Sees.BLIND,
     )

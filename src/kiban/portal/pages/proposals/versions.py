@@ -22,6 +22,7 @@ from kiban.portal.pages.proposals.area import pages
 from kiban.portal.pages.proposals.comparing import compared
 from kiban.portal.pages.proposals.reading import is_writable
 from kiban.portal.web.forms import Form
+from kiban.portal.web.notices import undo
 from kiban.portal.web.tables import Column, ListQuery, Table
 from kiban.portal.web.views import View, see_other, view
 
@@ -117,9 +118,13 @@ def diff(work: Reading, proposal_id: uuid.UUID, before: Number, after: Number) -
 
 @pages.post("/proposals/{proposal_id}/restore", shows="versions")
 def restore(work: Writing, proposal_id: uuid.UUID, form: Form) -> Response:
-    """Make an earlier version the current one; the form then offers to undo it."""
+    """Make an earlier version the current one."""
     given = form.read(Restored)
-    drafts.restore(work, proposal_id, given.number, expected_version=given.expected_version)
-    return see_other(
-        "proposals.edit", proposal_id=proposal_id, undo=given.expected_version, notice="proposals.restored"
+    made = drafts.restore(work, proposal_id, given.number, expected_version=given.expected_version)
+    fields = {"number": given.expected_version, "expected_version": made.version}
+    back = (
+        undo("proposals.restore", proposal_id=proposal_id, fields=fields)
+        if made.version != given.expected_version
+        else None
     )
+    return see_other("proposals.edit", proposal_id=proposal_id, notice="proposals.restored", undo=back)

@@ -66,7 +66,7 @@ def start(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
 
 
 @pages.get("/proposals/{proposal_id}/edit")
-def edit(work: Reading, proposal_id: uuid.UUID, undo: Annotated[int | None, Query(ge=1)] = None) -> View | Response:
+def edit(work: Reading, proposal_id: uuid.UUID) -> View | Response:
     """The form; or both versions, where somebody saved while this was being typed."""
     page = current.current()
     proposal, call = _found(work, proposal_id)
@@ -78,7 +78,7 @@ def edit(work: Reading, proposal_id: uuid.UUID, undo: Annotated[int | None, Quer
         if base is not None and base != proposal.version and is_writable(work, proposal, call):
             return _both(work, proposal, call, posted, base)
     panel = panel_of(proposal.plan, proposal.gaps, of_stored(proposal.body), call)
-    return _editing(proposal, call, panel, undo=undo)
+    return _editing(proposal, call, panel)
 
 
 @pages.post("/proposals/{proposal_id}/edit", shows="edit")
@@ -159,9 +159,7 @@ def _version_in(posted: PostedForm) -> int | None:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else None
 
 
-def _editing(
-    proposal: ProposalWhole, call: CallOut, panel: Panel, *, undo: int | None = None, is_computed: bool = False
-) -> View:
+def _editing(proposal: ProposalWhole, call: CallOut, panel: Panel, *, is_computed: bool = False) -> View:
     posted = current.current().posted
     return View(
         "proposals/edit.html",
@@ -172,7 +170,6 @@ def _editing(
             "fields": BodyFields(proposal.body, call.questions),
             "choices": choices_for(call),
             "sections": SECTIONS,
-            "undo": undo,
             "is_computed": is_computed,
             "is_saved": posted is None,
         },

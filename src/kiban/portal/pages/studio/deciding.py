@@ -19,6 +19,7 @@ from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.pages.studio.area import pages
 from kiban.portal.pages.studio.reading import may_solve, outcome_of, sides
 from kiban.portal.web.forms import Form
+from kiban.portal.web.notices import at_once, undo
 from kiban.portal.web.tables import Chosen
 from kiban.portal.web.views import View, see_other, view
 
@@ -56,7 +57,8 @@ def decision(
 @pages.post("/studio/{call_id}/decision", shows="decision")
 def draft(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
     decisions.draft_decision(work, call_id, form.read(DecisionIn))
-    return see_other("studio.decision", call_id=call_id, notice="studio.drafted")
+    back = undo("studio.withdraw", call_id=call_id, fields={"withdrawal.reason": at_once()})
+    return see_other("studio.decision", call_id=call_id, notice="studio.drafted", undo=back)
 
 
 @pages.post("/studio/{call_id}/decision/withdraw", shows="decision")

@@ -14,6 +14,7 @@ from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.pages.studio.area import pages
 from kiban.portal.pages.studio.reading import may_solve, outcome_of
 from kiban.portal.web.forms import Form
+from kiban.portal.web.notices import at_once, undo
 from kiban.portal.web.tables import Chosen
 from kiban.portal.web.views import View, see_other, view
 
@@ -21,14 +22,11 @@ SEPARATOR = "|"  # of an option's tier, pool and start month in one field
 
 
 @pages.get("/studio/{call_id}/pins")
-def pins(
-    work: Reading, call_id: uuid.UUID, proposal_id: Chosen[uuid.UUID] = None, undo: Chosen[uuid.UUID] = None
-) -> View | Response:
+def pins(work: Reading, call_id: uuid.UUID, proposal_id: Chosen[uuid.UUID] = None) -> View | Response:
     """Pins that hold and those taken away, and the form for a new one.
 
     Args:
         proposal_id: chosen in the form.
-        undo: the pin that was just set or taken away.
     """
     desk = reading.desk(work, call_id)
     lines = reading.pins_of(work, desk)
@@ -39,7 +37,6 @@ def pins(
         lines=lines,
         options=_options(desk),
         chosen=proposal_id,
-        just=next((pin for pin, _name in lines if pin.id == undo), None),
         option_key=option_key,
         outcome=outcome_of(desk, None),
         may_pin=may_solve(work, call_id) and desk.decision is None,
@@ -53,13 +50,17 @@ def add_pin(work: Writing, call_id: uuid.UUID, form: Form) -> Response:
     more: dict[str, Any] = {"option": dict(zip(names, option, strict=False))} if any(option) else {}
     given = form.read(PinIn, **more)
     pin = studies.add_pin(work, call_id, given)
-    return see_other("studio.pins", call_id=call_id, undo=pin.id, notice="studio.pinned")
+    back = undo("studio.remove_pin", call_id=call_id, pin_id=pin.id, fields={f"pin-{pin.id}.reason": at_once()})
+    return see_other("studio.pins", call_id=call_id, notice="studio.pinned", undo=back)
 
 
 @pages.post("/studio/{call_id}/pins/{pin_id}/remove", shows="pins")
 def remove_pin(work: Writing, call_id: uuid.UUID, pin_id: uuid.UUID, form: Form) -> Response:
-    studies.remove_pin(work, call_id, pin_id, form.read(PinRemoval, under=f"pin-{pin_id}").reason)
-    return see_other("studio.pins", call_id=call_id, undo=pin_id, notice="studio.unpinned")
+    pin = studies.remove_pin(work, call_id, pin_id, form.read(PinRemoval, under=f"pin-{pin_id}").reason)
+    fields = {"proposal_id": pin.proposal_id, "kind": pin.kind, "reason": pin.reason}
+    option = {"option_key": option_key(pin.option)} if pin.option else {}
+    back = undo("studio.add_pin", call_id=call_id, fields=fields | option)
+    return see_other("studio.pins", call_id=call_id, notice="studio.unpinned", undo=back)
 
 
 def option_key(option: object) -> str:

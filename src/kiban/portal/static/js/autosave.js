@@ -1,9 +1,12 @@
 // <form data-autosave>: sends itself in the background a while after one stopped typing (its hx-trigger is `autosave`), one
-// save after the other. The version that the next save starts from comes back in a field data-version.
+// save after the other. The version that the next save starts from comes back in a field data-version. With
+// data-autosave="at-once" what is chosen, unlike what is typed, is saved without waiting.
 
-const PAUSE = 1500; // milliseconds without typing
+const TYPED = 1500; // milliseconds without typing
+const CHOSEN = 200; // by the keyboard one comes past other choices
 
 for (const form of document.querySelectorAll("form[data-autosave]")) {
+  const isAtOnce = form.dataset.autosave === "at-once";
   let timer = 0;
   let isSaving = false;
   let isDirty = false;
@@ -18,11 +21,13 @@ for (const form of document.querySelectorAll("form[data-autosave]")) {
       window.htmx.trigger(form, "autosave");
     } // else saved in another window meanwhile: which of the two counts is for the person to say
   };
-
-  form.addEventListener("input", () => {
+  const soon = (pause) => {
     clearTimeout(timer);
-    timer = setTimeout(save, PAUSE);
-  });
+    timer = setTimeout(save, pause);
+  };
+
+  form.addEventListener("input", ({ target }) => soon(isAtOnce && target.type === "radio" ? CHOSEN : TYPED));
+  if (isAtOnce) form.addEventListener("change", () => soon(CHOSEN));
   document.addEventListener("htmx:finally:request", ({ target, detail }) => {
     if ((detail.ctx?.sourceElement ?? target) !== form) return;
     isSaving = false;

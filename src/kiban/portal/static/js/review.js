@@ -1,54 +1,10 @@
-// The review console: saves as one goes, one save after the other, and lets one score by keys. Keys are off while one
-// types, and for who has turned single keys off (keys.js).
+// The review console: lets one score by keys. They are off while one types, and for who has turned single keys off
+// (keys.js). autosave.js does the saving.
+
+import "./autosave.js";
 
 const form = document.querySelector("form[data-review]");
 const criteria = [...form.querySelectorAll("[data-criterion]")];
-const PAUSE = 1500; // milliseconds without typing
-let timer = 0;
-let isSaving = false;
-let isDirty = false;
-let waiting = null; // the button that was pressed while a save was under way
-
-// --- saving
-
-function save() {
-  clearTimeout(timer);
-  timer = 0;
-  // The version of the draft comes back with each answer, so a save waits for the one before.
-  if (isSaving) isDirty = true;
-  else if (form.querySelector("[data-version]")) {
-    isSaving = true;
-    isDirty = false;
-    window.htmx.trigger(form, "autosave");
-  } // else saved in another window meanwhile: which of the two counts is for the person to say
-}
-
-function soon(pause) {
-  clearTimeout(timer);
-  timer = setTimeout(save, pause);
-}
-
-form.addEventListener("input", ({ target }) => soon(target.type === "radio" ? 200 : PAUSE));
-form.addEventListener("change", () => soon(200));
-
-document.addEventListener("htmx:finally:request", ({ target, detail }) => {
-  if ((detail.ctx?.sourceElement ?? target) !== form) return;
-  isSaving = false;
-  const version = form.querySelector("[data-version]");
-  if (version) form.dataset.draftVersion = version.value;
-  if (waiting) form.requestSubmit(waiting);
-  else if (isDirty) save();
-});
-
-form.addEventListener("submit", (event) => {
-  clearTimeout(timer);
-  if (!isSaving) return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
-  waiting = event.submitter;
-});
-
-// --- keys
 
 const isOff = () => localStorage.getItem("kiban-keys-off") !== null;
 const isFocused = (criterion) => criterion.contains(document.activeElement);
