@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -112,3 +113,40 @@ def test_the_newest_model_is_served_beside_it_and_goes_with_it(
     assert httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json={}).status_code == 401
     process.kill()
     child.wait(30)  # raises where it still runs
+
+
+def test_workers_end_with_the_process_that_started_them(start: Any, tmp_path: Path) -> None:
+    process, ready = start("--workers", "2", "--no-model", store=tmp_path / "store")
+    children = psutil.Process(ready["pid"]).children(recursive=True)
+    assert len(children) >= 2
+    figures = {each.environ().get("PROMETHEUS_MULTIPROC_DIR", "") for each in children} - {""}
+    process.kill()
+    _, left = psutil.wait_procs(children, timeout=60)
+    assert not left
+    assert figures
+    assert not any(Path(each).exists() for each in figures)
+
+
+@pytest.mark.parametrize("fault", ["a file", "garbage"])
+def test_a_home_that_cannot_be_used_is_told_in_a_line(fault: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    if fault == "a file":
+        home.write_text("")
+    else:
+        home.mkdir()
+        (home / "office.db").write_bytes(b"this is no database" * 100)
+    command = [sys.executable, "-m", "kiban", "portal", "--no-model", "--port", "0"]
+    environment = os.environ | {"KIBAN_HOME": str(home), "KIBAN_STORE": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_taken_address_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "kiban", "portal", "--demo", "--port", str(taken.getsockname()[1])]
+        environment = os.environ | {"KIBAN_HOME": str(tmp_path / "home"), "KIBAN_STORE": str(tmp_path)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "in use" in done.stderr
+    assert not (tmp_path / "home").exists()

@@ -45,11 +45,12 @@ def portal(
     """
     from kiban.kit.errors import BadInput
     from kiban.office.settings import Settings
-    from kiban.portal import model_server, server, standalone
+    from kiban.portal import server, standalone
 
     if model and no_model:
         raise BadInput("either a model or none", where="--model", hint="leave --no-model out")
-    address = standalone.Address(host, port or model_server.free_port(), path_prefix)
+    listener = server.listen(host, port)
+    address = standalone.Address(host, listener.getsockname()[1], path_prefix)
     os.environ.update(standalone.surroundings(os.environ, address, store.absolute()))  # the workers read it
     settings = Settings.from_environment()
     server.prepare(settings)
@@ -80,7 +81,7 @@ def portal(
     if beside is not None:
         beside.start()
     try:
-        server.serve(address.host, address.port, workers, ready)
+        server.serve(listener, workers, ready)
     finally:
         if beside is not None:
             beside.stop()

@@ -243,6 +243,10 @@ def _refuse_writes(connection: Any, record: object) -> None:
     connection.commit()
 
 
+_PLACE = "name another with KIBAN_HOME, or with KIBAN_DATABASE_URL for the database alone"
+_DAMAGED = "bring a backup back with `kiban office restore`, or name another file"
+
+
 def _checked_url(given: str) -> sa.URL:
     hint = "sqlite:////path/to/office.db or postgresql://user@host/name"
     try:
@@ -255,7 +259,11 @@ def _checked_url(given: str) -> sa.URL:
     if backend == "sqlite":
         if not url.database or url.database == ":memory:":
             raise BadInput("the office's SQLite database must be a file", where="KIBAN_DATABASE_URL", hint=hint)
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            place = str(Path(url.database).parent)
+            raise BadInput(f"not a folder that can be used: {error.strerror}", where=place, hint=_PLACE) from None
         return url
     return url.set(drivername="postgresql+psycopg")
 
@@ -263,8 +271,13 @@ def _checked_url(given: str) -> sa.URL:
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
     # SQLAlchemy's begin event starts transactions; sqlite3's own habit of starting them late would break them.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):  # locked, or no disk: it may pass
+            raise
+        raise BadInput(f"this is no office's database: {error}", where="KIBAN_DATABASE_URL", hint=_DAMAGED) from None
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from kiban.kit.errors import BadInput
 from kiban.office.schemas import Schema
+
+_MAIL = re.compile(r"[^@\s<>\"']+@[^@\s<>\"']+")
+_PAGE = re.compile(r"https?://[^\s<>\"']+")
 
 
 class Settings(Schema):
@@ -24,6 +28,7 @@ class Settings(Schema):
     public_url: str = "http://127.0.0.1:8080"  # as people reach it, for links in letters and mail
     smtp_url: str = ""  # smtp://user:password@host:587; empty: notices wait in the outbox
     mail_from: str = "kiban@localhost"
+    contact: str = Field("", max_length=200)  # of the office, for everybody: a mail address, or the URL of a page
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
@@ -35,6 +40,13 @@ class Settings(Schema):
     programme_name: str = Field("基盤モデル開発支援 / kiban", max_length=200)  # on reports and in the open data
     open_data_licence: str = "https://creativecommons.org/licenses/by/4.0/"  # of the open-data export, by its URL
     password_cost: int = 3  # argon2id passes over 64 MiB (RFC 9106, section 4, second choice)
+
+    @field_validator("contact")
+    @classmethod
+    def _is_reachable(cls, contact: str) -> str:
+        if contact and not _MAIL.fullmatch(contact) and not _PAGE.fullmatch(contact):
+            raise ValueError("neither a mail address nor the URL of a page")
+        return contact
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -49,6 +61,11 @@ class Settings(Schema):
     @property
     def url(self) -> str:
         return self.database_url or f"sqlite:///{(self.home / 'office.db').resolve()}"
+
+    @property
+    def contact_url(self) -> str:
+        """Where `contact` leads from a page; empty without one."""
+        return f"mailto:{self.contact}" if _MAIL.fullmatch(self.contact) else self.contact
 
     @property
     def attachments(self) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.process
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -31,11 +34,15 @@ from kiban.portal.protocol import BoundedHeads
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 30
 CONNECTIONS = 1000
+FIGURES = "PROMETHEUS_MULTIPROC_DIR"  # where workers write what they count
 
 
 def app() -> FastAPI:
     """One worker's application, from the environment."""
     logs.configure()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), name="tether", daemon=True).start()
     office = Office(Settings.from_environment())
 
     def start() -> Callable[[], None]:
@@ -53,6 +60,15 @@ def app() -> FastAPI:
     return create_app(office, on_start=start)
 
 
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """Stop when the process that started this worker is gone, killed included: it would keep address and database."""
+    parent.join()
+    shutil.rmtree(os.environ.get(FIGURES, ""), ignore_errors=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS + 5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def prepare(settings: Settings) -> None:
     """See that the tables are there: on SQLite they are made or brought up to date.
 
@@ -68,16 +84,35 @@ def prepare(settings: Settings) -> None:
         office.close()
 
 
-def serve(host: str, port: int, workers: int, ready: Callable[[str], None]) -> None:
-    """Serve until a signal says otherwise.
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address, before anything is done that takes long. Who asks there meanwhile waits.
 
     Args:
         port: 0 for any free one.
-        ready: told the address once requests are answered.
 
     Raises:
-        BadInput: the address cannot be listened on.
+        BadInput: it cannot be listened on.
     """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        told = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise BadInput("cannot listen on this address", where=f"{host}:{port}", hint=told) from None
+    return listener
+
+
+def serve(listener: socket.socket, workers: int, ready: Callable[[str], None]) -> None:
+    """Serve until a signal says otherwise.
+
+    Args:
+        listener: as `listen` gave it; closed at the end.
+        ready: told the address once requests are answered.
+    """
+    host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
         "kiban.portal.server:app",
         factory=True,
@@ -94,15 +129,11 @@ def serve(host: str, port: int, workers: int, ready: Callable[[str], None]) -> N
         loop="uvloop",
         http=BoundedHeads,
     )
-    try:
-        listener = config.bind_socket()
-    except (OSError, SystemExit) as error:
-        raise BadInput("cannot listen on this address", where=f"{host}:{port}", hint=str(error)) from None
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}"
+    url = f"http://{shown}:{port}"
     figures = Path(tempfile.mkdtemp(prefix="kiban-metrics-")) if workers > 1 else None
     if figures is not None:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(figures)
+        os.environ[FIGURES] = str(figures)
     # uvicorn stops in good order and then raises the signal again; being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     threading.Thread(target=_tell_when_ready, args=(url, ready), daemon=True).start()

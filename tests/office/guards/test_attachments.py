@@ -206,7 +206,7 @@ def sheet(text: str) -> bytes:
         ("a.txt", b"\x7fELF\x00\x01", "not_text"),
         ("a.zip", zipped({"a.txt": "a"}), "type_not_allowed"),
         ("a.exe", b"MZ", "type_not_allowed"),
-        ("a", b"text", "type_not_allowed"),
+        ("a", b"text", "no_extension"),
         ("a.txt", b"", "empty"),
         ("a.xlsx", ole_file({"EncryptedPackage": b"x", "EncryptionInfo": b"y"}), "encrypted"),
         ("a.odt", opendocument(**{"META-INF/manifest.xml": "<m><encryption-data/></m>"}), "encrypted"),
@@ -335,3 +335,8 @@ def test_pages_and_slides_are_counted() -> None:
 
 def test_a_call_may_allow_fewer_types() -> None:
     assert codes("a.docx", office_file("docx"), AttachmentLimits(extensions=("pdf",))) == {"type_not_allowed"}
+
+
+def test_a_picture_of_its_own_is_not_named_in_its_finding() -> None:
+    report = examine("a.png", png_file(60_000, 60_000), DEFAULT_LIMITS)
+    assert [each.en for each in report.findings] == ["An image has too many pixels: 60,000 × 60,000"]

@@ -133,3 +133,18 @@ def test_one_wrong_digit_of_an_orcid_is_noticed(position: int, change: int) -> N
     wrong = digits[:position] + str((int(digits[position]) + change) % 10) + digits[position + 1 :]
     with pytest.raises(Invalid):
         orcid(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given_text", "expected"),
+    [
+        ("\u2067אבג\u2069 と", "\u2067אבג\u2069 と"),
+        ("開いたまま\u2067", "開いたまま"),
+        ("\u2069終わりだけ", "終わりだけ"),
+        ("\u2066a\u2067b\u2069", "a\u2067b\u2069"),
+        ("\u2067一行目\n二行目\u2069", "一行目\n二行目"),
+    ],
+)
+def test_isolates_stay_where_their_line_closes_them(given_text: str, expected: str) -> None:
+    assert clean_text(given_text, max_chars=100, where="text") == expected
+    assert clean_text(expected, max_chars=100, where="text") == expected

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiban.office.proposals.blinding import blinded, names_in
-from kiban.office.proposals.differences import differences, merged
+from kiban.office.proposals.differences import UNKNOWN, differences, merged
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(0, 3) | st.text("ab", max_size=2),
@@ -34,6 +34,15 @@ def test_a_side_that_changed_nothing_loses_nothing_and_wins_nothing(base: dict[s
     assert merged(base, base, own) == (own, [])
     assert merged(base, own, base) == (own, [])
     assert merged(base, own, own) == (own, [])
+
+
+@given(BODIES, BODIES)
+def test_without_a_base_nothing_comes_from_one_side_alone(current: dict[str, Any], own: dict[str, Any]) -> None:
+    whole, clashes = merged(UNKNOWN, current, own)
+    assert whole == current
+    assert bool(clashes) == (repr_json(current) != repr_json(own))
+    # One's own side of every clash is one's own body.
+    assert repr_json(merged(UNKNOWN, current, own, {each.path for each in clashes})[0]) == repr_json(own)
 
 
 def test_an_entry_added_in_front_changes_nothing_else() -> None:

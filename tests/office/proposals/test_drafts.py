@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from kiban.office.errors import Conflict, Forbidden, Invalid, NotFound
 from kiban.office.paging import PageRequest
-from kiban.office.proposals import drafts, service
-from kiban.office.proposals.models import TeamMember
+from kiban.office.proposals import autosaves, drafts, service
+from kiban.office.proposals.models import ProposalVersion, TeamMember
 from kiban.office.proposals.outputs import ProposalWhole
 from kiban.office.work import Actor, Role
 
@@ -82,7 +84,7 @@ def test_autosaves_make_way_for_the_next_and_nothing_else_does(season: Season, c
     save(season, proposal_id, 3, title="あああ")  # by hand: the autosave before it stays
     save(season, proposal_id, 4, is_autosave=True, title="ああああ")
     assert numbers(season, proposal_id) == [5, 4, 3, 1]
-    clock.forward(minutes=drafts.AUTOSAVE_MINUTES)
+    clock.forward(minutes=autosaves.AUTOSAVE_MINUTES)
     save(season, proposal_id, 5, is_autosave=True, title="い")
     assert numbers(season, proposal_id) == [6, 5, 4, 3, 1]
 
@@ -96,6 +98,123 @@ def test_an_autosave_of_another_person_or_one_that_was_submitted_stays(season: S
     season.submit(proposal_id, version=3)
     save(season, proposal_id, 3, is_autosave=True, title="提出後", by=colleague)
     assert numbers(season, proposal_id) == [4, 3, 2, 1]
+
+
+def test_a_version_that_a_window_may_have_open_stays_for_a_session(season: Season, clock: TestClock) -> None:
+    proposal_id = season.draft()
+    for number in range(1, 4):
+        save(season, proposal_id, number, is_autosave=True, title=f"題名{number}")
+    assert numbers(season, proposal_id) == [4, 1]
+    with season.office.work(season.applicant, read_only=True) as work:
+        merged = drafts.merge(work, proposal_id, season.body(title="題名1", safety="別の窓"), base_version=2)
+    assert (merged.base_version, merged.clashes) == (2, ())
+    assert (merged.body["title"], merged.body["safety"]) == ("題名3", "別の窓")
+    clock.forward(hours=25)
+    save(season, proposal_id, 4, is_autosave=True, title="翌日")
+    assert kept(season, proposal_id) == [1, 4, 5]
+
+
+def test_of_very_many_autosaves_the_oldest_go(season: Season, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(autosaves, "MOST_REPLACED", 3)
+    proposal_id = season.draft()
+    for number in range(1, 9):
+        save(season, proposal_id, number, is_autosave=True, title=f"題名{number}")
+    assert kept(season, proposal_id) == [1, 6, 7, 8, 9]
+    mine = season.body(title="題名1", summary="窓の概要", team=[*season.body()["team"], {"email": "x@example.jp"}])
+    with season.office.work(season.applicant, read_only=True) as work:
+        merged = drafts.merge(work, proposal_id, mine, base_version=2)
+        one = drafts.merge(work, proposal_id, mine, base_version=2, own_paths=["summary"])
+        current = service.get_proposal(work, proposal_id).body
+    # Nobody can tell who changed what, so whatever differs is for the person to decide, and nothing comes by itself.
+    assert merged.base_version is None
+    assert {each.path for each in merged.clashes} == {"title", "summary", "team.x@example.jp"}
+    assert merged.body == current
+    assert one.body == current | {"summary": "窓の概要"}
+
+
+def kept(season: Season, proposal_id: uuid.UUID) -> list[int]:
+    statement = sa.select(ProposalVersion.number).where(ProposalVersion.proposal_id == proposal_id)
+    with season.office.work(read_only=True) as work:
+        return sorted(work.session.scalars(statement))
+
+
+@pytest.mark.parametrize("base", [0, 2])
+def test_a_base_that_never_was_is_refused(season: Season, base: int) -> None:
+    proposal_id = season.draft()
+    with pytest.raises(Invalid), season.office.work(season.applicant, read_only=True) as work:
+        drafts.merge(work, proposal_id, season.body(), base_version=base)
+
+
+FIELDS = (("title", "summary"), ("safety", "openness"))  # what each of two windows writes
+ACTS = st.tuples(
+    st.integers(0, 1),  # the window
+    st.integers(0, 1),  # its field
+    st.sampled_from(["", "あ", "い"]),
+    st.sampled_from(["autosave", "autosave", "save", "open anew", "nothing"]),
+    st.sampled_from([2, 2, 2, 60, 1200]),  # seconds until the next act
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=st.lists(ACTS, min_size=4, max_size=16), are_two_people=st.booleans())
+# A window is opened on an autosave, which the other then replaces; and on one whose words the other then takes back.
+@example(
+    acts=[(0, 0, "あ", "autosave", 2), (1, 0, "あ", "open anew", 2), (0, 0, "い", "autosave", 2)], are_two_people=True
+)
+@example(
+    acts=[(0, 0, "あ", "autosave", 2), (1, 0, "あ", "open anew", 2), (0, 0, "", "autosave", 2)], are_two_people=False
+)
+@example(
+    acts=[
+        (0, 0, "あ", "autosave", 2),
+        (1, 0, "", "open anew", 2),
+        (0, 1, "い", "autosave", 2),
+        (0, 0, "い", "autosave", 2),
+    ],
+    are_two_people=False,
+)
+def test_two_windows_on_different_fields_both_get_through(
+    season: Season, clock: TestClock, acts: list[tuple[int, int, str, str, int]], are_two_people: bool
+) -> None:
+    writers = [season.applicant, season.applicant]
+    if are_two_people:
+        writers[1] = season.rows.actor(Role.APPLICANT, organisation=season.organisation)
+    proposal_id = season.draft()
+    bodies = [season.body() | {name: "はじめ" for pair in FIELDS for name in pair} for _ in writers]
+    bases = [save(season, proposal_id, 1, **bodies[0]).version] * 2
+    typed: dict[str, str] = dict(bodies[0])
+    unsaved: set[int] = set()
+
+    def send(window: int, *, is_autosave: bool) -> None:
+        body, base = bodies[window], bases[window]
+        with season.office.work(writers[window]) as work:
+            try:
+                made = drafts.save(work, proposal_id, body, expected_version=base, is_autosave=is_autosave)
+            except Conflict:
+                if is_autosave:
+                    return  # one types on, and saves by hand in the end
+                merged = drafts.merge(work, proposal_id, body, base_version=base)
+                assert merged.clashes == ()
+                made = drafts.save(work, proposal_id, merged.body, expected_version=merged.current_version)
+                bodies[window] = made.body
+        bases[window] = made.version
+        unsaved.discard(window)
+
+    for window, place, text, act, seconds in [*acts, (0, 0, "あ", "save", 0), (1, 0, "い", "save", 0)]:
+        if act != "open anew":
+            name = FIELDS[window][place]
+            bodies[window] = bodies[window] | {name: text}
+            typed[name] = text
+            unsaved.add(window)
+        if act in ("autosave", "save"):
+            send(window, is_autosave=act == "autosave")
+        elif act == "open anew" and window not in unsaved:
+            with season.office.work(writers[window], read_only=True) as work:
+                found = service.get_proposal(work, proposal_id)
+            bodies[window], bases[window] = found.body, found.version
+        clock.forward(seconds=seconds)
+    with season.office.work(season.applicant, read_only=True) as work:
+        assert service.get_proposal(work, proposal_id).body == typed
 
 
 def test_the_same_body_is_not_stored_twice(season: Season) -> None:

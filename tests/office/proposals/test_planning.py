@@ -71,6 +71,16 @@ def test_a_request_far_from_the_need_is_flagged_with_the_ratio() -> None:
     assert low.remarks[0].level == "refuse"  # what cannot work comes first
 
 
+def test_a_size_that_is_not_given_is_missing_by_its_name() -> None:
+    rest = {name: size for name, size in SHAPE.items() if name != "intermediate_size"}
+    found = answer(training={"model": {"shape": rest}, "tokens": 10**12})
+    assert [(gap.path, gap.en) for gap in found.missing] == [
+        ("training.model.shape.intermediate_size", "it is missing")
+    ]
+    experts = rest | {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 512}
+    assert answer(training={"model": {"shape": experts}, "tokens": 10**12}).missing == ()
+
+
 def test_training_that_does_not_fit_its_months_is_flagged() -> None:
     assert ("months_too_short", "refuse") in codes(answer(tiers=[tier(gpus=1, months=1)]))
 

@@ -32,7 +32,7 @@ def export(running: Running) -> dict[str, bytes]:
 
 
 def table(files: dict[str, bytes], name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(files[f"{name}.csv"].decode())))
+    return list(csv.DictReader(io.StringIO(files[f"{name}.csv"].decode("utf-8-sig"))))
 
 
 def season(running: Running) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +28,12 @@ class Named(Schema):
     name: str
 
 
+def _full() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
+
+
 def mount(app: FastAPI) -> None:
     router = APIRouter(prefix="/probe", tags=["supply"])
     errors = {
@@ -37,6 +45,9 @@ def mount(app: FastAPI) -> None:
         "data": sa.exc.DataError("INSERT secret", {}, Exception("secret")),
         "locked": sa.exc.OperationalError("SELECT secret", {}, Exception("database is locked")),
         "gone": sa.exc.OperationalError("SELECT secret", {}, Exception("connection refused by secret host")),
+        "disk-full": OSError(errno.ENOSPC, "secret"),
+        "full": sa.exc.OperationalError("INSERT secret", {}, _full()),
+        "missing-file": FileNotFoundError(errno.ENOENT, "secret"),
         "overflow": OverflowError("secret"),
         "bug": RuntimeError("secret"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from . import furnishing
 from .season import Season
 
 PathOf = Callable[[Season], str]
@@ -16,11 +17,15 @@ class Listed:
 
     name: str  # of the screenshot
     path: str | PathOf  # without language: `/calls`, or found in the season: `lambda season: f"/calls/{…}"`
-    role: str | None = None  # in `Season.accounts`; None: nobody signed in
+    # A role in `Season.accounts`, or found in the season: somebody's address; None: nobody signed in.
+    role: str | PathOf | None = None
     status: int = 200
 
     def path_in(self, season: Season) -> str:
         return self.path if isinstance(self.path, str) else self.path(season)
+
+    def who_in(self, season: Season) -> str | None:
+        return self.role if self.role is None or isinstance(self.role, str) else self.role(season)
 
 
 OWN_REVIEW = (
@@ -69,7 +74,10 @@ def _row(before: str, query: str, role: str = "", *, end: str = "") -> PathOf:
 _POOL = "SELECT id FROM pools ORDER BY created_at DESC LIMIT 1"
 _SURVEY = "SELECT id FROM surveys ORDER BY opens_at LIMIT 1"
 
-_GRANT = "SELECT g.id FROM grants g JOIN people p ON p.organisation_id = g.organisation_id WHERE p.email = :email"
+_GRANT = (  # the newest, which runs
+    "SELECT g.id FROM grants g JOIN people p ON p.organisation_id = g.organisation_id "
+    "WHERE p.email = :email ORDER BY g.id DESC"
+)
 _CHANGE = "SELECT id FROM change_requests ORDER BY requested_at DESC LIMIT 1"
 _ACCEPTED = f"SELECT r.id FROM milestone_reports r WHERE r.status = 'accepted' AND r.grant_id IN ({_GRANT})"
 _REPORT = f"SELECT r.id FROM milestone_reports r WHERE r.status <> 'accepted' AND r.grant_id IN ({_GRANT})"
@@ -96,6 +104,87 @@ def _studio(end: str = "") -> PathOf:
 def _study_page(end: str) -> PathOf:
     return lambda season: f"/studio/{season.id_of(_STUDIED)}/studies/{season.id_of(_STUDY)}{end}"
 
+
+_DRAFT = (
+    "SELECT p.id, v.email FROM proposals p JOIN calls c ON c.id = p.call_id "
+    "JOIN people v ON v.organisation_id = p.organisation_id "
+    "WHERE p.status = 'draft' AND c.status = 'published' AND v.email LIKE 'lead@%' ORDER BY p.id"
+)
+_OPEN_CALL = "SELECT id FROM calls WHERE status = 'published'"
+_UNDER_REVIEW = (
+    f"SELECT id FROM proposals WHERE status = 'submitted' AND call_id = ({REVIEWED_CALL} LIMIT 1) ORDER BY id"
+)
+_OPEN_SURVEY = "SELECT id FROM surveys ORDER BY closes_at DESC LIMIT 1"
+_UNDECIDED = "SELECT id FROM calls WHERE status = 'reviewing' ORDER BY closes_at LIMIT 1"
+
+
+def _draft(end: str) -> PathOf:
+    """A page of a proposal that is being written for the open call, by who writes it."""
+    return lambda season: f"/proposals/{season.id_of(_DRAFT)}{end}"
+
+
+def _writer(season: Season) -> str:
+    return str(season.row_of(_DRAFT).email)
+
+
+def _lead_of_reviewed(season: Season) -> str:
+    query = (
+        "SELECT v.email FROM proposals p JOIN people v ON v.organisation_id = p.organisation_id "
+        f"WHERE p.id = ({_UNDER_REVIEW} LIMIT 1) AND v.email LIKE 'lead@%'"
+    )
+    return str(season.row_of(query).email)
+
+
+def _applicants_token(season: Season) -> str:
+    token = season.once(furnishing.token)
+    person = season.id_of("SELECT person_id FROM api_tokens WHERE id = :id", id=token.hex)
+    return f"/members/people/{person}/tokens/{token}/revoke"
+
+
+def _draft_call(end: str) -> PathOf:
+    return lambda season: f"/calls/{season.once(furnishing.draft_call)}{end}"
+
+
+def _open_call(end: str) -> PathOf:
+    return lambda season: f"/calls/{season.id_of(_OPEN_CALL)}{end}"
+
+
+def _pair(before: str, query: str, between: str, end: str) -> PathOf:
+    """A page of a thing within another: the query gives both ids, the outer first."""
+
+    def path_of(season: Season) -> str:
+        outer, inner = season.row_of(query)
+        return f"{before}{outer}{between}{inner}{end}"
+
+    return path_of
+
+
+def _two_studies(season: Season) -> str:
+    ids = [season.id_of(f"SELECT id FROM selections WHERE call_id = ({_STUDIED}) ORDER BY number LIMIT 1 OFFSET {n}")
+           for n in (0, 1)]  # fmt: skip
+    return f"/studio/{season.id_of(_STUDIED)}/compare?a={ids[0]}&b={ids[1]}"
+
+
+def _runs(path: str) -> PathOf:
+    """Args: path: with the digests of two models."""
+    return lambda season: path.format(*season.once(furnishing.artifacts))
+
+
+# Pages that cannot be listed: files, pieces of pages, and what is shown only while there is no operator.
+UNLISTED = frozenset(
+    {
+        "/calls/{call_id}/file",
+        "/open-data/files/{name}",
+        "/open-data/reports/{year}",
+        "/proposals/{proposal_id}/files/{file_id}",
+        "/proposals/{proposal_id}/state",
+        "/runs/{digest}/files/{path:path}",
+        "/runs/{digest}/card",
+        "/studio/{call_id}/studies/{study_id}/certificates",
+        "/studio/{call_id}/letters/download",
+        "/first-run",
+    }
+)
 
 PAGES = (
     Listed("home", ""),
@@ -221,7 +310,93 @@ PAGES = (
     Listed("models", "/models"),
     Listed("model", _row("/models/", "SELECT id FROM model_releases ORDER BY id LIMIT 1")),
     Listed("models-compare", lambda season: f"/models/compare?{_two_models(season)}"),
-    Listed("runs", "/runs", "operator"),
+    Listed("runs", _runs("/runs"), "operator"),
     Listed("runs-compare", "/runs/compare", "operator"),
     Listed("playground", "/playground", "applicant"),
+    Listed("call-open", _open_call("")),
+    Listed("call-draft", _draft_call(""), "operator"),
+    Listed("call-edit", _draft_call("/edit"), "operator"),
+    Listed("call-publication", _draft_call("/publication"), "operator"),
+    Listed("call-amendment", _open_call("/amendment"), "operator"),
+    Listed("call-closing", _open_call("/closing"), "operator"),
+    Listed("call-archiving", _call("/archiving"), "operator"),
+    Listed("proposal-apply", _open_call("/apply"), "applicant"),
+    Listed("proposal-edit", _draft("/edit"), _writer),
+    Listed("proposal-hand-in", _draft("/hand-in"), _writer),
+    Listed("proposal-withdrawal", _row("/proposals/", _UNDER_REVIEW, end="/withdrawal"), _lead_of_reviewed),
+    Listed("proposal-ruling", _row("/proposals/", _UNDER_REVIEW, end="/ruling"), "operator"),
+    Listed("proposal-diff", _own_proposal("/diff?before=1&after=2"), "applicant"),
+    Listed("invitation", lambda season: season.once(furnishing.invitation_link)),
+    Listed("unsubscribe", lambda season: season.once(furnishing.unsubscribe_link)),
+    Listed("account-token-revoke", lambda s: f"/account/tokens/{s.once(furnishing.token)}/revoke", "applicant"),
+    Listed("member-token-revoke", _applicants_token, "operator"),
+    Listed("webhook-remove", lambda s: f"/notices/webhooks/{s.once(furnishing.webhook)}/remove", "applicant"),
+    Listed("demand-new", "/demand/new", "operator"),
+    Listed("demand-closing", _row("/demand/", _OPEN_SURVEY, end="/closing"), "operator"),
+    Listed(
+        "grant-user-remove",
+        _pair("/grants/", "SELECT grant_id, user_name FROM grant_users WHERE removed_at IS NULL", "/users/", "/remove"),
+        "operator",
+    ),
+    Listed("report-hand-in", _row("/grants/reports/", _REPORT, "applicant", end="/hand-in"), "applicant"),
+    Listed("report-judge", lambda s: f"/grants/reports/{s.once(furnishing.report_handed_in)}/judge", "operator"),
+    Listed("ledger", "/ledger", "auditor"),
+    Listed("ledger-own", "/ledger", "applicant"),
+    Listed("ledger-postings", "/ledger/postings", "auditor"),
+    Listed("ledger-account", "/ledger/accounts/1", "auditor"),
+    Listed("ledger-posting", "/ledger/postings/40", "auditor"),
+    Listed(
+        "ledger-entry",
+        _pair("/ledger/entries/", "SELECT cause_kind, cause_id FROM postings WHERE number = 40", "/", ""),
+        "auditor",
+    ),
+    Listed("ledger-verification", "/ledger/verification", "auditor"),
+    Listed(
+        "review-desk-assignment-remove",
+        _pair(
+            "/reviews/calls/",
+            "SELECT p.call_id, a.id FROM assignments a JOIN proposals p ON p.id = a.proposal_id "
+            f"WHERE a.status = 'assigned' AND p.call_id = ({REVIEWED_CALL} LIMIT 1)",
+            "/assignments/",
+            "/remove",
+        ),
+        "operator",
+    ),
+    Listed(
+        "review-desk-conflict-lift",
+        _pair(
+            "/reviews/calls/",
+            "SELECT p.call_id, c.id FROM conflicts_of_interest c JOIN proposals p ON p.id = c.proposal_id "
+            f"WHERE c.lifted_at IS NULL AND p.call_id = ({REVIEWED_CALL} LIMIT 1)",
+            "/conflicts/",
+            "/lift",
+        ),
+        "operator",
+    ),
+    Listed(
+        "review-desk-reopen",
+        _pair(
+            "/reviews/proposals/",
+            "SELECT a.proposal_id, r.id FROM reviews r JOIN assignments a ON a.id = r.assignment_id "
+            "JOIN proposals p ON p.id = a.proposal_id "
+            f"WHERE r.submitted_at IS NOT NULL AND p.call_id = ({_UNDECIDED})",
+            "/reviews/",
+            "/reopen",
+        ),
+        "operator",
+    ),
+    Listed("studio-compare", _two_studies, "panel"),
+    Listed("run", _runs("/runs/{0}"), "operator"),
+    Listed("runs-compare-two", _runs("/runs/compare?one={0}&other={1}"), "operator"),
+    Listed("style", "/style"),
+    Listed("supply-provider-new", "/supply/providers/new", "operator"),
+    Listed("supply-provider-edit", _row("/supply/providers/", "SELECT id FROM providers", end="/edit"), "operator"),
+    Listed("supply-pool-edit", _row("/supply/pools/", _POOL, end="/edit"), "operator"),
+    Listed("supply-pool-closing", _row("/supply/pools/", _POOL, end="/closing"), "operator"),
+    Listed("supply-lot-new", _row("/supply/pools/", _POOL, end="/lots/new"), "operator"),
+    Listed(
+        "supply-lot-edit",
+        _pair("/supply/pools/", "SELECT pool_id, id FROM lots ORDER BY id DESC", "/lots/", "/edit"),
+        "operator",
+    ),
 )

@@ -23,7 +23,7 @@ from .visitors import LOCALES, VIEWPORTS, Viewport, Visitors, chromium
 FOLDER = ROOT / "docs" / "screenshots"
 # What comes below is told by the page's text as well.
 HIGHEST: dict[Viewport, int] = {"desktop": 1600, "phone": 1800}
-LARGEST_BYTES = 60 * 1024
+LARGEST_BYTES = 40 * 1024
 COLOURS = (64, 32, 16, 8)
 
 
@@ -48,15 +48,15 @@ def main() -> int:
                 path = listed.path_in(season)
                 for language in LOCALES:
                     for viewport in VIEWPORTS:
-                        page = visitors.page_of(listed.role, language=language, viewport=viewport)
+                        page = visitors.page_of(listed.who_in(season), language=language, viewport=viewport)
                         answer = page.goto(f"/{language}{path}", wait_until="networkidle")
                         assert answer is not None
                         assert answer.status == listed.status, f"{page.url}: {answer.status}"
-                        _save(page, viewport, options.folder / language / viewport / f"{listed.name}.png")
+                        _save(page, viewport, options.folder / language / viewport / f"{listed.name}.webp")
                         page.context.close()
         season.close()
     if not options.names:
-        for file in options.folder.glob("*/*/*.png"):
+        for file in options.folder.glob("*/*/*.webp"):
             if file.stem not in known:
                 file.unlink()
     for line in noise.unexpected():
@@ -72,7 +72,7 @@ def _save(page: Page, viewport: Viewport, path: Path) -> None:
     for colours in COLOURS:
         packed = io.BytesIO()
         few = picture.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        few.save(packed, "PNG", optimize=True)
+        few.convert("RGB").save(packed, "WEBP", lossless=True, method=4)
         if packed.tell() <= LARGEST_BYTES:
             break
     path.parent.mkdir(parents=True, exist_ok=True)

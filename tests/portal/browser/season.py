@@ -10,10 +10,11 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pyotp
@@ -26,6 +27,7 @@ from kiban.office.notices.models import Notice
 from kiban.office.office import Office
 from kiban.office.settings import Settings
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[3]
 KEPT = ROOT / ".seasons"
 OFFICE = ROOT / "src" / "kiban" / "office"
@@ -83,6 +85,14 @@ class Season:
         self.accounts = {account.role: account for account in reversed(found)}  # the first of each role
         self.clock = SeasonClock.start(folder)
         self.office = office_in(folder)
+        self._made: dict[Callable[[Season], object], Any] = {}
+
+    def once(self, make: Callable[[Season], T]) -> T:
+        """What `make` gave the first time: for what the season has none of."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
 
     def email_of(self, who: str) -> str:
         """Args: who: a role in `accounts`, or an e-mail address."""

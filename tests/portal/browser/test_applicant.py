@@ -7,7 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from .checks import assert_accessible, assert_reflows
+from kiban.office.members.sessions import cookie_name
+
+from .checks import Noise, assert_accessible, assert_reflows
 from .conftest import PageOf
 from .season import Season
 from .visitors import Language, follow_invitation, in_every_window, send
@@ -86,3 +88,24 @@ def test_from_the_invitation_to_the_receipt(
         assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('kiban-draft:')).length") == 0
     page.goto(f"/{language}/proposals")
     expect(page.locator("main")).to_contain_text(TITLE)
+
+
+def test_what_is_typed_after_the_session_ended_is_sent_after_the_next_sign_in(
+    page_of: PageOf, season: Season, noise: Noise
+) -> None:
+    noise.allow("status of 40[13]")
+    page = page_of("applicant", language="en")
+    page.goto(f"/en/calls/{season.id_of(OPEN_CALL)}/apply")
+    page.locator("main form[action$='/apply'] button[type=submit]").click()
+    page.wait_for_url(re.compile("/edit"))
+    [cookie] = [each for each in page.context.cookies() if each["name"] == cookie_name(season.office.settings)]
+    page.context.clear_cookies(name=cookie["name"])
+    page.locator("[name=title]").fill(TITLE)
+    expect(page.locator("#signed-out")).to_be_visible()
+    expect(page.locator("#save-state")).to_have_attribute("data-version", "1")
+    # Signing in anew, in another window: the one with the form is not touched again.
+    page.context.add_cookies([{**cookie, "value": season.session_cookie("applicant")}])  # type: ignore[typeddict-item]
+    other = page.context.new_page()
+    other.goto("/en")
+    expect(page.locator("#save-state")).to_have_attribute("data-version", "2")
+    expect(page.locator("#signed-out")).to_be_hidden()

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import pytest
 
+from kiban.portal.app import create_app
+from kiban.portal.web.routing import PageRoute
+
 from .checks import Noise, assert_accessible, assert_contrast, assert_reflows
 from .conftest import PageOf
-from .pages import PAGES, Listed
+from .pages import PAGES, UNLISTED, Listed
 from .season import Season
 from .visitors import VIEWPORTS, Language
 
 pytestmark = pytest.mark.browser
+NOWHERE = "/ja/there-is-no-such-page"
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])
@@ -16,7 +20,7 @@ pytestmark = pytest.mark.browser
 def test_everybody_can_use_every_page(
     listed: Listed, language: Language, page_of: PageOf, season: Season, noise: Noise
 ) -> None:
-    page = page_of(listed.role, language=language)
+    page = page_of(listed.who_in(season), language=language)
     if listed.status != 200:
         noise.allow(f"the server responded with a status of {listed.status}")
     answer = page.goto(f"/{language}{listed.path_in(season)}")
@@ -35,3 +39,15 @@ def test_everybody_can_use_every_page(
     # 320 px: what 1280 are at a zoom of 400 %.
     page.set_viewport_size({"width": 320, "height": height})
     assert_reflows(page)
+
+
+def test_every_page_is_listed(season: Season) -> None:
+    """Whoever adds a page adds it to the list, so that it is looked at."""
+    app = create_app(season.office)
+    found = [route for route in app.router.routes if isinstance(route, PageRoute) and "GET" in route.methods]
+    found = [route for route in found if not route.name.startswith("missing.")]
+    paths = [f"/ja{listed.path_in(season)}".partition("?")[0] for listed in PAGES]
+    seen = {next(route.path for route in found if route.path_regex.match(path)) for path in paths if path != NOWHERE}
+    missing = {route.path.removeprefix("/{language:language}") for route in found} - UNLISTED
+    missing -= {path.removeprefix("/{language:language}") for path in seen}
+    assert not missing

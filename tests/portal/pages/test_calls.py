@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 
+from starlette.testclient import TestClient
 from tests.office.conftest import Rows, TestClock
 
 from kiban.office.office import Office
@@ -79,6 +81,13 @@ def test_a_call_goes_out_as_a_file_and_comes_in_again(browser_of: BrowserOf, row
     assert send(changed) == 303
     assert send(changed) == 409, "the code is taken"
     assert send("months: many") == 422
+
+
+def test_a_share_is_told_by_the_name_of_its_theme(browser: TestClient, rows: Rows) -> None:
+    share = {"of": "yen", "by": "theme", "value": "language", "at_least": None, "at_most": 0.6}
+    theme = {"key": "language", "name_ja": "言語基盤", "name_en": "Language models"}
+    call = rows.call(rows.pool(), themes=[theme], constraints={"shares": [share]})
+    assert re.search(r"言語基盤: *金額の60%以下", browser.get(f"/ja/calls/{call.id}").text)
 
 
 def test_everybody_reads_open_calls_first(browser_of: BrowserOf, browser: object, rows: Rows) -> None:

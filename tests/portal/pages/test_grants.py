@@ -17,7 +17,7 @@ from kiban.office.grants import service
 from kiban.office.grants.books import books_of
 from kiban.office.grants.burndown import burndown
 from kiban.office.grants.figures import whole
-from kiban.office.grants.models import Alert, ChangeRequest, Grant, GrantUser
+from kiban.office.grants.models import Alert, ChangeRequest, Grant, GrantUser, Tranche, TrancheStatus
 from kiban.office.members.models import Person
 from kiban.office.members.sessions import cookie_name, open_session
 from kiban.office.office import Office
@@ -228,6 +228,13 @@ def test_alerts_are_told_in_the_pages_language_with_what_to_do(
     assert told.count("<li>") == len(kinds)
     assert "1万円" in told
     assert not re.search(r"GPU-hours|¥|are used", told)
+    assert "報告書を提出するか" in told
+    with office.work() as work:
+        for tranche in work.session.query(Tranche):
+            tranche.status = TrancheStatus.CANCELLED
+    told = grantee.get(f"/ja/grants/{running.grant.id}").text.partition('id="alerts"')[2].partition("</section>")[0]
+    assert "報告書を提出するか" not in told, "there is nothing left to release"
+    assert "次の配分" not in told
     with office.work() as work:
         for alert in work.session.query(Alert):
             alert.figures = {}  # as of before figures were kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -16,7 +17,7 @@ from tests.office.proposals.conftest import Season, season
 from kiban.office.calls.models import CallStatus
 from kiban.office.members import sessions
 from kiban.office.members.models import Person
-from kiban.office.proposals import service
+from kiban.office.proposals import autosaves, service
 from kiban.office.work import Actor, Role
 from kiban.portal.pages.proposals.body_fields import BodyFields, body_of
 from kiban.portal.web.forms import PostedForm
@@ -209,6 +210,91 @@ def test_two_tabs_lose_nothing(season: Season, applicant: TestClient) -> None:
     assert body_in(season, proposal_id)["title"] == "左の題名"
     form_of(applicant.get(restored.headers["location"]), "/restore").send(applicant)
     assert body_in(season, proposal_id)["title"] == "右の題名"
+
+
+def test_what_another_window_saved_while_typing_is_no_clash_and_stays(season: Season, applicant: TestClient) -> None:
+    proposal_id = season.draft()
+    path = f"/ja/proposals/{proposal_id}"
+
+    def opened() -> SeenForm:
+        return form_of(applicant.get(f"{path}/edit"), "/edit")
+
+    def autosave(**given: str) -> None:
+        assert opened().send(applicant, to=f"{path}/state", **given).status_code == 200
+
+    autosave(title="題名", summary="消す文")
+    other = opened()
+    autosave(title="題名の続き", summary="")
+    both = other.send(applicant, safety="別の窓の安全")
+    assert both.status_code == 409
+    assert "clash-1" not in both.text
+    assert form_of(both, "/merge").send(applicant).status_code == 303
+    body = body_in(season, proposal_id)
+    assert (body["title"], body.get("summary", ""), body["safety"]) == ("題名の続き", "", "別の窓の安全")
+
+
+def test_without_the_version_it_began_from_nothing_is_taken_over_unasked(
+    season: Season, applicant: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal_id = season.draft()
+    path = f"/ja/proposals/{proposal_id}"
+
+    def autosave(title: str) -> None:
+        form = form_of(applicant.get(f"{path}/edit"), "/edit")
+        assert form.send(applicant, to=f"{path}/state", title=title).status_code == 200
+
+    autosave("あ")
+    other = form_of(applicant.get(f"{path}/edit"), "/edit")
+    autosave("ああ")
+    shown = form_of(other.send(applicant, safety="別の窓の安全"), "/merge")
+    monkeypatch.setattr(autosaves, "MOST_REPLACED", 0)
+    autosave("ああ")  # as it is: nothing is stored, and nothing goes
+    with season.office.work(season.applicant) as work:
+        autosaves.thin_out(work, proposal_id)
+    # What was shown does not hold any more, so it is shown anew.
+    both = shown.send(applicant)
+    assert both.status_code == 409
+    again = form_of(both, "/merge")
+    assert {again["_choice.1"], again["_choice.2"]} == {"theirs"}
+    safety = next(name for name, value in again.fields if value == "safety").removeprefix("_clash.")
+    assert again.send(applicant, **{f"_choice.{safety}": "mine"}).status_code == 303
+    body = body_in(season, proposal_id)
+    assert (body["title"], body["safety"]) == ("ああ", "別の窓の安全")
+
+
+def test_a_file_over_the_limit_is_told_on_the_page_with_its_form(season: Season, applicant: TestClient) -> None:
+    path = f"/ja/proposals/{season.draft()}/files"
+    token = form_of(applicant.get(path), "/files")["csrf_token"]
+    answer = applicant.post(path, data={"csrf_token": token}, files={"file": ("計画.pdf", b"x" * (22 * 2**20))})
+    assert answer.status_code == 413
+    assert form_of(answer, "/files")["csrf_token"] == token
+    assert "大きすぎます。ここで送れるのは20.0 MiBまでです。" in answer.text
+    assert form_of(answer, "/sign-out")  # as for somebody who is signed in
+
+
+def test_a_form_that_cannot_be_read_offers_no_sign_in_to_who_has_one(season: Season, applicant: TestClient) -> None:
+    for path in ("/ja/sign-out", f"/ja/proposals/{season.draft()}/files"):
+        answer = applicant.post(path, content=b"{}", headers={"content-type": "application/json"})
+        assert answer.status_code == 415
+        assert form_of(answer, "/sign-out")  # as for somebody who is signed in
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ('"計画".exe', "_計画_.exe：この種類のファイルは添付できません：.exe"),
+        ("readme", "readme：ファイル名に拡張子（.pdfなど）がありません。"),
+    ],
+)
+def test_a_refused_file_is_called_by_its_name(season: Season, applicant: TestClient, name: str, shown: str) -> None:
+    path = f"/ja/proposals/{season.draft()}/files"
+    token = form_of(applicant.get(path), "/files")["csrf_token"]
+    sent = {"csrf_token": (None, token), "file": (name, b"MZ")}
+    answer = applicant.post(path, files=sent)
+    assert answer.status_code == 422
+    assert shown in html.unescape(answer.text)
+    english = applicant.post(path.replace("/ja/", "/en/"), files=sent)
+    assert f"{shown.partition('：')[0]}: " in html.unescape(english.text)
 
 
 def test_rows_are_added_and_removed_without_saving(season: Season, applicant: TestClient) -> None:

@@ -81,6 +81,9 @@ def test_a_search_finds_what_one_may_read(browser: TestClient, browser_of: Brows
     assert "秘密<mark>ガス</mark>" in browser_of(Role.OPERATOR).get("/ja/search?q=ｶﾞｽ").text
     assert "<mark>ishi</mark>kari" in browser.get("/ja/search?q=ＩＳＨＩ&kind=pool").text
     assert browser.get("/ja/search?q=").status_code == 200
+    assert "figures/budget.yen" in browser.get("/ja/search?q=予算").text
+    assert "kind=proposal" not in found, "the public finds none of these"
+    assert "kind=proposal" in browser_of(Role.OPERATOR).get("/ja/search?q=ガス").text
 
 
 def test_an_officer_enters_supply_and_a_mistake_keeps_what_was_typed(browser_of: BrowserOf, rows: Rows) -> None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 
+from kiban.kit.errors import BadInput
 from kiban.office.errors import Conflict
 from kiban.office.members.models import Organisation, OrganisationKind, OrganisationSize
 from kiban.office.members.sessions import cookie_name
@@ -173,7 +174,30 @@ def test_unknown_pages_and_pages_without_a_language(browser: TestClient) -> None
     assert (mailed.status_code, mailed.headers["location"]) == (302, "/en/calls/5?x=%E3%81%82")
     assert browser.get("/").headers["location"] == "/ja"
     assert browser.get("/ja/probe/").headers["location"] == "/ja/probe"
+    assert browser.get("/ja/").headers["location"] == "/ja"
     assert browser.get("/en//evil.example/").headers.get("location", "/").startswith("/en/")
+
+
+def test_a_wrong_value_in_an_address_is_named_with_a_way_on(browser: TestClient) -> None:
+    answer = browser.get("/en/calls?status=<b>&sort=code")
+    assert answer.status_code == 422
+    assert "<code>status=&lt;b&gt;</code>" in answer.text
+    assert 'href="/en/calls?sort=code"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("contact", "leads_to"),
+    [("office@example.jp", "mailto:office@example.jp"), ("https://example.jp/help", "https://example.jp/help")],
+)
+def test_who_has_no_account_is_told_whom_to_ask(office: Office, contact: str, leads_to: str) -> None:
+    told = Office(Settings.model_validate(office.settings.model_dump() | {"contact": contact}), clock=office.clock)
+    with TestClient(create_app(told)) as browser:
+        assert browser.get("/ja/sign-in").text.count(f'href="{leads_to}"') == 2  # also at the foot of the page
+
+
+def test_a_contact_that_leads_nowhere_is_refused() -> None:
+    with pytest.raises(BadInput):
+        Settings.from_environment({"KIBAN_CONTACT": "javascript:alert(1)"})
 
 
 def test_behind_a_prefix_every_address_has_it(office: Office) -> None:

@@ -26,10 +26,11 @@ def serve(host: str, port: int, workers: int, path_prefix: str, as_json: bool) -
     from kiban.portal import server
 
     settings = Settings.from_environment()
+    listener = server.listen(host, port)
     server.prepare(settings)
 
     def ready(url: str) -> None:
         whole = url + settings.path_prefix
         print_result(as_json, {"url": whole, "workers": workers, "pid": os.getpid()}, f"office at {whole}")
 
-    server.serve(host, port, workers, ready)
+    server.serve(listener, workers, ready)

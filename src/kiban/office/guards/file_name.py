@@ -6,6 +6,8 @@ import re
 import unicodedata
 from urllib.parse import quote
 
+from kiban.office.guards.inspection.report import MEDIA_TYPES
+
 MAX_NAME_BYTES = 200
 MAX_EXTENSION_BYTES = 20
 NAMELESS = "file"
@@ -26,11 +28,13 @@ def safe_file_name(name: str) -> str:
 
     NFC; the last part of a path, whichever system wrote it; no control, direction or invisible characters; no
     characters or device names that Windows reserves; no leading dot; at most 200 bytes of UTF-8, the extension kept;
-    never empty.
+    never empty, and where there is only an extension, as in `.pdf`, with a name before it.
     """
     name = "".join(c for c in name if not _is_hidden(c)).replace("\\", "/")
     name = unicodedata.normalize("NFC", name.rstrip("/").rpartition("/")[2])
-    name = _FORBIDDEN.sub("_", name).strip(_ENDS)
+    given, name = name, _FORBIDDEN.sub("_", name).strip(_ENDS)
+    if name.lower() in MEDIA_TYPES and f".{name}" in given:
+        name = f"{NAMELESS}.{name}"
     if _RESERVED.match(name):
         name = f"_{name}"
     return _shortened(name) or NAMELESS

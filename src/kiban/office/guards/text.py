@@ -18,6 +18,7 @@ _CONTROLS = re.compile("[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufff9-\ufffb
 # Overrides hide what a line really says. Isolates are part of plain Arabic and Hebrew; in one line nobody needs them.
 _OVERRIDES = re.compile("[\u202a-\u202e]")
 _ISOLATES = re.compile("[\u200e\u200f\u2066-\u2069]")
+_ISOLATE_STARTS, _ISOLATE_END = "\u2066\u2067\u2068", "\u2069"
 _SPACES = re.compile("[\t\n ]+")
 _LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 
@@ -39,8 +40,11 @@ def clean_line(text: str, *, max_chars: int, where: str, required: bool = True) 
 
 
 def clean_text(text: str, *, max_chars: int, where: str, required: bool = True) -> str:
-    """Several lines: as `clean_line`, but line breaks (all as \\n) and tabs stay, and spaces inside too."""
-    lines = (line.rstrip(" \t") for line in _clean(text, where).split("\n"))
+    """Several lines: as `clean_line`, but line breaks (all as \\n) and tabs stay, and spaces inside too.
+
+    Isolates stay where they are closed in their line, as correct Arabic and Hebrew has them.
+    """
+    lines = (_without_open_isolates(line).rstrip(" \t") for line in _clean(text, where).split("\n"))
     return _checked("\n".join(lines).strip("\n"), max_chars, where, required)
 
 
@@ -116,6 +120,26 @@ def _clean(text: str, where: str) -> str:
     parts = _COMPATIBILITY_IDEOGRAPHS.split(text)
     parts[::2] = [unicodedata.normalize("NFC", part) for part in parts[::2]]
     return "".join(parts)
+
+
+def _without_open_isolates(line: str) -> str:
+    """The line without isolates that nothing closes, and ends that close nothing.
+
+    Unlike a closed one, an open isolate, as overrides do, also turns what a page shows after the text.
+    """
+    if _ISOLATES.search(line) is None:
+        return line
+    opened: list[int] = []
+    odd: set[int] = set()
+    for place, character in enumerate(line):
+        if character in _ISOLATE_STARTS:
+            opened.append(place)
+        elif character == _ISOLATE_END and opened:
+            opened.pop()
+        elif character == _ISOLATE_END:
+            odd.add(place)
+    odd.update(opened)
+    return "".join(character for place, character in enumerate(line) if place not in odd)
 
 
 def _checked(text: str, max_chars: int, where: str, required: bool) -> str:

@@ -12,6 +12,8 @@ YEN = "yen"
 JOULES = "joules"
 # A grant's own accounts, and what moves amounts between them and its call apart from expiry: given less given back.
 GRANTS_OWN = (AccountKind.COMMITTED, AccountKind.AVAILABLE, AccountKind.USED, AccountKind.OVERRUN)
+# Of these, those of what was made available.
+GRANTS_RELEASED = (AccountKind.AVAILABLE, AccountKind.USED, AccountKind.OVERRUN)
 AWARDING = (CauseKind.AWARD, CauseKind.CHANGE_REQUEST, CauseKind.CLOSING, CauseKind.CORRECTION)
 SOURCES = frozenset({AccountKind.APPROPRIATIONS, AccountKind.SUPPLY, AccountKind.GRID, AccountKind.OVERRUN})
 

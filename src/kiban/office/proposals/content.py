@@ -84,7 +84,8 @@ def _gap(mistake: ErrorDetails, place: tuple[int | str, ...]) -> Gap:
         return Gap(path=path, ja="記入されていない", en="it is missing")
     if mistake["type"] == "extra_forbidden":
         return Gap(path=path, ja="この項目はない", en="there is no such field")
-    return Gap(path=path, ja=f"値が正しくない（{mistake['msg']}）", en=mistake["msg"])
+    said = mistake["msg"].removeprefix("Value error, ")  # of a validator of ours
+    return Gap(path=path, ja=f"値が正しくない（{said}）", en=said)
 
 
 def _deepest(body: Any, loc: tuple[int | str, ...]) -> list[tuple[int | str, ...]]:

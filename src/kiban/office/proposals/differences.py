@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from kiban.office.proposals.outputs import Change
 
 # Entries of lists are told apart by these rather than by their place, so that one added in front changes nothing else.
 _NAMES = ("key", "email")
 _ABSENT = object()
+UNKNOWN: Final = object()  # what two bodies were made from, where nobody knows it any more
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[Change]:
@@ -25,6 +26,7 @@ def merged(base: Any, current: Any, own: Any, own_paths: Collection[str] = ()) -
     A three-way merge as version control does it, over fields instead of lines.
 
     Args:
+        base: `UNKNOWN` makes a clash of whatever differs: nobody can tell which side changed it.
         own_paths: of clashes in which one's own change is to stay.
     """
     merge = _Merge(frozenset(own_paths))
@@ -56,16 +58,17 @@ class _Merge:
             return current
         if _same(current, base):
             return own
-        sides = [_fields(each) if each is not _ABSENT else {} for each in (base, current, own)]
-        kinds = {type(each) for each in (base, current, own) if each is not _ABSENT}
+        sides = [{} if each is _ABSENT or each is UNKNOWN else _fields(each) for each in (base, current, own)]
+        kinds = {type(each) for each in (base, current, own) if each is not _ABSENT and each is not UNKNOWN}
         if any(side is None for side in sides) or len(kinds) > 1 or current is _ABSENT or own is _ABSENT:
             self.clashes.append(Change(path=path, before=_shown(current), after=_shown(own)))
             return own if path in self.own_paths else current
         old, theirs, mine = (side or {} for side in sides)
+        unsaid = UNKNOWN if base is UNKNOWN else _ABSENT
         result: dict[str, Any] = {}
         for key in dict.fromkeys((*theirs, *mine)):
             where = f"{path}.{key}" if path else str(key)
-            value = self.of(old.get(key, _ABSENT), theirs.get(key, _ABSENT), mine.get(key, _ABSENT), where)
+            value = self.of(old.get(key, unsaid), theirs.get(key, _ABSENT), mine.get(key, _ABSENT), where)
             if value is not _ABSENT:
                 result[key] = value
         return list(result.values()) if isinstance(current, list) else result

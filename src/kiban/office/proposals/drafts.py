@@ -3,26 +3,25 @@
 A save names the version it started from. If another came in between, it is refused with `Conflict` and nothing is
 stored; the browser still holds the body, and `merge` brings it together with the current version.
 
-Autosaves of one person within `AUTOSAVE_MINUTES` leave only the last; what was saved by hand, or submitted, stays.
+Of autosaves in a row only the last is shown and stays (`autosaves`); what was saved by hand, or submitted, stays.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from typing import Any, Final
 
 from kiban.office.calls import service as calls
 from kiban.office.calls.models import Call
 from kiban.office.errors import Conflict, Forbidden, Invalid
 from kiban.office.guards.text import normalise_email
-from kiban.office.proposals import repository
+from kiban.office.proposals import autosaves, repository
 from kiban.office.proposals.blinding import blinded, names_in
 from kiban.office.proposals.content import checked_body, digest_of, read_body
-from kiban.office.proposals.differences import merged
+from kiban.office.proposals.differences import UNKNOWN, merged
 from kiban.office.proposals.models import Proposal, ProposalStatus, ProposalVersion, TeamMember
-from kiban.office.proposals.outputs import Merge, ProposalWhole
+from kiban.office.proposals.outputs import Merge, ProposalOut, ProposalWhole
 from kiban.office.proposals.policy import View
 from kiban.office.proposals.repository import Seen
 from kiban.office.proposals.service import get_proposal, get_version, plan_for, see, version_body
@@ -30,7 +29,6 @@ from kiban.office.search import service as search
 from kiban.office.search.models import Face
 from kiban.office.work import Role, Work
 
-AUTOSAVE_MINUTES: Final = 10
 MOST_DRAFTS: Final = 50  # of one organisation in one call
 WRITABLE = (ProposalStatus.DRAFT, ProposalStatus.SUBMITTED, ProposalStatus.WITHDRAWN)
 
@@ -98,7 +96,7 @@ def save(
         )
     current = get_version(work, proposal_id, proposal.version)
     if current.digest != digest_of(cleaned) or (current.is_autosave and not is_autosave):
-        _store(work, seen, cleaned, is_autosave=is_autosave, after=current)
+        _store(work, seen, cleaned, is_autosave=is_autosave)
     return get_proposal(work, proposal_id)
 
 
@@ -116,6 +114,8 @@ def merge(
 ) -> Merge:
     """What a refused body comes to together with the current version; nothing is stored.
 
+    Where the version that it was made from is not kept any more, whatever differs is a clash.
+
     Args:
         own_paths: of clashes in which the refused body's side is to stay.
 
@@ -125,13 +125,19 @@ def merge(
         Invalid: a body that could not be stored, or a version that never was.
     """
     seen = see(work, proposal_id)
-    _require_own(seen)
-    base = repository.latest_up_to(work.session, proposal_id, base_version)
-    if base is None or base_version > seen.proposal.version:
+    require_writer(seen)
+    if not 1 <= base_version <= seen.proposal.version:
         raise Invalid("there is no such version", where="base_version")
+    base = repository.version(work.session, proposal_id, base_version)
     current = get_version(work, proposal_id, seen.proposal.version)
-    whole, clashes = merged(base.body, current.body, checked_body(body), own_paths)
-    return Merge(base_version=base.number, current_version=current.number, body=whole, clashes=tuple(clashes))
+    # No older version may stand in for it: what was changed from there to the base would count as one's own change.
+    whole, clashes = merged(base.body if base else UNKNOWN, current.body, checked_body(body), own_paths)
+    return Merge(
+        base_version=base.number if base else None,
+        current_version=current.number,
+        body=whole,
+        clashes=tuple(clashes),
+    )
 
 
 def writable(work: Work, proposal_id: uuid.UUID) -> Seen:
@@ -143,14 +149,15 @@ def writable(work: Work, proposal_id: uuid.UUID) -> Seen:
         Conflict: the call closed, or the proposal was decided on.
     """
     seen = see(work, proposal_id, lock=True)
-    _require_own(seen)
+    require_writer(seen)
     _require_time(work, seen.call)
     if seen.proposal.status not in WRITABLE:
         raise Conflict(f"it is {seen.proposal.status} and stays as it is")
     return seen
 
 
-def _require_own(seen: Seen) -> None:
+def require_writer(seen: Seen | ProposalOut) -> None:
+    """Raises: Forbidden: of those who see a proposal, not one who writes it."""
     if not seen.may_edit:
         raise Forbidden("only its applicants write a proposal")
 
@@ -160,13 +167,9 @@ def _require_time(work: Work, call: Call) -> None:
         raise Conflict("the call is closed", where="call_id")
 
 
-def _store(
-    work: Work, seen: Seen, body: dict[str, Any], *, is_autosave: bool, after: ProposalVersion | None = None
-) -> None:
+def _store(work: Work, seen: Seen, body: dict[str, Any], *, is_autosave: bool) -> None:
     proposal = seen.proposal
     person_id = work.person_id if not work.actor.is_system else work.actor.person_id or proposal.created_by
-    if is_autosave and after is not None and _is_replaced(work, after, person_id):
-        repository.delete_version(work.session, after)
     read, _ = read_body(body)
     proposal.version += 1
     proposal.title, proposal.theme, proposal.updated_at = read.title, read.theme[:64], work.now
@@ -183,18 +186,10 @@ def _store(
         saved_at=work.now,
     )
     repository.add(work.session, version)
+    if is_autosave:
+        autosaves.thin_out(work, proposal.id)
     refresh_team(work, seen)
     search.put(work, proposal.id, Face.LATEST, *searched(seen, body))
-
-
-def _is_replaced(work: Work, last: ProposalVersion, person_id: uuid.UUID) -> bool:
-    recent = work.now - last.saved_at < timedelta(minutes=AUTOSAVE_MINUTES)
-    return (
-        last.is_autosave
-        and last.saved_by == person_id
-        and recent
-        and not repository.was_submitted(work.session, last.proposal_id, last.number)
-    )
 
 
 def refresh_team(work: Work, seen: Seen) -> None:

@@ -14,6 +14,7 @@ from kiban.office.calls.schemas import Question
 from kiban.office.errors import Invalid
 from kiban.office.guards.text import normalise_email, orcid
 from kiban.office.members.models import Organisation
+from kiban.office.proposals import planning
 from kiban.office.proposals.content import read_body
 from kiban.office.proposals.outputs import Gap
 from kiban.office.proposals.planning import OfferedPool
@@ -60,9 +61,10 @@ def _organisation(call: Call, organisation: Organisation) -> Iterator[Gap]:
 def _texts(body: ProposalBody, call: Call) -> Iterator[Gap]:
     if not body.title:
         yield _missing("title", "題名", "a title")
-    themes = [theme.key for theme in calls.themes_of(call)]
-    if body.theme not in themes:
-        yield Gap(path="theme", ja=f"テーマを選ぶ：{'、'.join(themes)}", en=f"choose a theme: {', '.join(themes)}")
+    themes = calls.themes_of(call)
+    if body.theme not in [theme.key for theme in themes]:
+        yield Gap(path="theme", ja=f"テーマを選ぶ：{'、'.join(theme.name_ja for theme in themes)}",
+                  en=f"choose a theme: {', '.join(theme.name_en for theme in themes)}")  # fmt: skip
     if len(body.summary.strip()) < LEAST_SUMMARY_CHARS:
         yield Gap(path="summary", ja=f"概要を{LEAST_SUMMARY_CHARS}字以上で書く",
                   en=f"write a summary of at least {LEAST_SUMMARY_CHARS} characters")  # fmt: skip
@@ -79,6 +81,8 @@ def _texts(body: ProposalBody, call: Call) -> Iterator[Gap]:
 def _training(body: ProposalBody) -> Iterator[Gap]:
     if not body.training.model:
         yield _missing("training.model", "モデルの形状", "the shape of the model")
+    for name in planning.missing_sizes(body.training):
+        yield Gap(path=f"training.model.shape.{name}", ja="記入されていない", en="it is missing")
     if body.training.tokens is None:
         yield _missing("training.tokens", "学習トークン数", "the number of tokens")
     base = body.base_model

@@ -88,7 +88,10 @@ class Change(Schema):
 class Merge(Schema):
     """A body that was refused as out of date, brought together with the current version."""
 
-    base_version: int = Field(description="the common ancestor that both were compared with")
+    base_version: int | None = Field(
+        description="the common ancestor that both were compared with; null when it is not kept any more, and then "
+        "whatever differs is a clash"
+    )
     current_version: int
     body: Body
     clashes: tuple[Change, ...] = Field(

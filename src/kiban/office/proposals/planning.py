@@ -109,6 +109,17 @@ def _missing(body: ProposalBody) -> list[Gap]:
     return found
 
 
+def missing_sizes(training: TrainingPlan) -> list[str]:
+    """Sizes that the shape needs and does not give, where it is given by its sizes."""
+    shape = training.model.get("shape") if training.model else None
+    if not isinstance(shape, dict) or "config" in training.model:
+        return []
+    needed = [name for name, field in ModelShape.model_fields.items() if field.is_required()]
+    # Experts bring their own.
+    needed += [] if shape.get("num_experts") else ["intermediate_size"]
+    return [name for name in needed if shape.get(name) is None]
+
+
 def _shape(training: TrainingPlan, missing: list[Gap]) -> ModelShape | None:
     """The model's sizes, given as a shape or as the contents of a transformers config.json."""
     model = training.model
@@ -123,6 +134,10 @@ def _shape(training: TrainingPlan, missing: list[Gap]) -> ModelShape | None:
             )
         )
         return None
+    if needed := missing_sizes(training):
+        for name in needed:
+            missing.append(Gap(path=f"training.model.shape.{name}", ja="記入されていない", en="it is missing"))
+        return None
     try:
         if "config" in model:
             return shape_from_config(model["config"], "training.model.config")
@@ -130,7 +145,8 @@ def _shape(training: TrainingPlan, missing: list[Gap]) -> ModelShape | None:
     except ValidationError as error:
         for each in error.errors(include_url=False)[:10]:
             where = ".".join(str(part) for part in ("training.model.shape", *each["loc"]))
-            missing.append(Gap(path=where, ja=f"値が正しくない（{each['msg']}）", en=each["msg"]))
+            said = each["msg"].removeprefix("Value error, ")  # of a validator of ours
+            missing.append(Gap(path=where, ja=f"値が正しくない（{said}）", en=said))
     except BadInput as error:
         missing.append(Gap(path="training.model.config", ja=f"読めない（{error}）", en=str(error)))
     return None

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -40,6 +41,12 @@ class Seen:
             return self.proposal.version
         assert self.proposal.submitted_version is not None
         return self.proposal.submitted_version
+
+
+class Autosave(NamedTuple):
+    number: int
+    saved_by: uuid.UUID
+    saved_at: datetime
 
 
 def _seen(actor: Actor) -> sa.Select[Proposal, Call, Organisation, str, bool, bool]:
@@ -149,16 +156,6 @@ def version(session: Session, proposal_id: uuid.UUID, number: int) -> ProposalVe
     )
 
 
-def latest_up_to(session: Session, proposal_id: uuid.UUID, number: int) -> ProposalVersion | None:
-    """The last version kept up to a number: autosaves in between may have been replaced by later ones."""
-    return session.scalar(
-        sa.select(ProposalVersion)
-        .where(ProposalVersion.proposal_id == proposal_id, ProposalVersion.number <= number)
-        .order_by(ProposalVersion.number.desc())
-        .limit(1)
-    )
-
-
 def versions(session: Session, numbers: Sequence[tuple[uuid.UUID, int]]) -> dict[uuid.UUID, ProposalVersion]:
     """One version each of several proposals, by proposal."""
     key = sa.tuple_(ProposalVersion.proposal_id, ProposalVersion.number)
@@ -166,20 +163,35 @@ def versions(session: Session, numbers: Sequence[tuple[uuid.UUID, int]]) -> dict
     return {row.proposal_id: row for row in rows}
 
 
-def version_page(session: Session, proposal_id: uuid.UUID, request: PageRequest) -> Page[ProposalVersion]:
+def version_page(
+    session: Session, proposal_id: uuid.UUID, request: PageRequest, *, without: Collection[int] = ()
+) -> Page[ProposalVersion]:
     """Newest first."""
     statement = sa.select(ProposalVersion).where(ProposalVersion.proposal_id == proposal_id)
+    if without:
+        statement = statement.where(ProposalVersion.number.not_in(without))
     return read_page(session, statement, ProposalVersion.number, request, newest_first=True)
 
 
-def was_submitted(session: Session, proposal_id: uuid.UUID, number: int) -> bool:
-    statement = sa.select(Submission.id).where(Submission.proposal_id == proposal_id, Submission.version == number)
-    return session.scalar(statement.limit(1)) is not None
+def autosaves(session: Session, proposal_id: uuid.UUID) -> list[Autosave]:
+    """Those that were never submitted, in the order in which they were made."""
+    was_submitted = (
+        sa.select(Submission.id)
+        .where(Submission.proposal_id == proposal_id, Submission.version == ProposalVersion.number)
+        .exists()
+    )
+    statement = sa.select(ProposalVersion.number, ProposalVersion.saved_by, ProposalVersion.saved_at)
+    statement = statement.where(ProposalVersion.proposal_id == proposal_id, ProposalVersion.is_autosave)
+    rows = session.execute(statement.where(~was_submitted).order_by(ProposalVersion.number))
+    return [Autosave(number, saved_by, saved_at) for number, saved_by, saved_at in rows]
 
 
-def delete_version(session: Session, version: ProposalVersion) -> None:
-    session.delete(version)
-    session.flush()
+def delete_versions(session: Session, proposal_id: uuid.UUID, numbers: Sequence[int]) -> None:
+    session.execute(
+        sa.delete(ProposalVersion).where(
+            ProposalVersion.proposal_id == proposal_id, ProposalVersion.number.in_(numbers)
+        )
+    )
 
 
 def add(session: Session, *rows: object) -> None:

@@ -15,7 +15,7 @@ from kiban.office.calls.models import Call
 from kiban.office.errors import Forbidden, NotFound
 from kiban.office.members.models import Organisation
 from kiban.office.paging import Page, PageRequest
-from kiban.office.proposals import repository
+from kiban.office.proposals import autosaves, repository
 from kiban.office.proposals.blinding import blinded, names_in
 from kiban.office.proposals.content import checked_body, read_body
 from kiban.office.proposals.differences import differences
@@ -125,7 +125,7 @@ def organisations(work: Work, proposals: Sequence[ProposalOut]) -> dict[uuid.UUI
 
 
 def list_versions(work: Work, proposal_id: uuid.UUID, page: PageRequest) -> Page[VersionOut]:
-    """Newest first. Those who see a submitted proposal see that version alone.
+    """Newest first, without autosaves that others replaced. Who sees a submitted proposal sees that version alone.
 
     Raises:
         NotFound: as `see`.
@@ -135,7 +135,7 @@ def list_versions(work: Work, proposal_id: uuid.UUID, page: PageRequest) -> Page
         raise Forbidden("who judges blind does not see who wrote what when")
     if seen.view is View.SUBMITTED:
         return Page([VersionOut.model_validate(get_version(work, proposal_id, seen.version))], None)
-    rows = repository.version_page(work.session, proposal_id, page)
+    rows = repository.version_page(work.session, proposal_id, page, without=autosaves.replaced(work, proposal_id))
     return Page([VersionOut.model_validate(row) for row in rows.items], rows.next_cursor)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from kiban.office.awards.models import Award, Decision, DecisionStatus
 from kiban.office.calls.models import Call
 from kiban.office.grants.models import Grant
-from kiban.office.ledger.accounts import AWARDING, GRANTS_OWN, pool_of
+from kiban.office.ledger.accounts import AWARDING, GRANTS_OWN, GRANTS_RELEASED, pool_of
 from kiban.office.ledger.models import Account, AccountKind, CauseKind, Posting
 from kiban.office.members.models import Organisation
 from kiban.office.proposals.models import Proposal
@@ -91,7 +91,8 @@ def awarded(unit: str, scope: Scope) -> Rows:
 
 
 def released(unit: str, scope: Scope) -> Rows:
-    return postings((AccountKind.AVAILABLE,), unit, scope, causes=(CauseKind.TRANCHE,), side="debit")
+    """What grants could use, less what they gave back of it; never more than `awarded`."""
+    return postings(GRANTS_RELEASED, unit, scope, causes=(CauseKind.TRANCHE, *AWARDING))
 
 
 def used(unit: str, scope: Scope, *, divisor: int = 1) -> Rows:

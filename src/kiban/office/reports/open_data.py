@@ -210,7 +210,7 @@ def public_file(work: Work, name: str) -> bytes | None:
 
 def _table_files(session: Session, table: PublicTable) -> dict[str, bytes]:
     rows = [{name: _plain(row[name]) for name in table.columns} for row in table.rows(session)]
-    csv = b"".join(write_csv(rows, {name: name for name in table.columns}))
+    csv = b"".join(write_csv(rows, {name: name for name in table.columns}, excel=True))
     return {f"{table.name}.csv": csv, f"{table.name}.parquet": _parquet(table, rows)}
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from kiban.office import months as calendar
 from kiban.office.calls.models import CallStatus
-from kiban.office.ledger.accounts import AWARDING, GRANTS_OWN, JOULES, YEN
+from kiban.office.ledger.accounts import AWARDING, GRANTS_OWN, GRANTS_RELEASED, JOULES, YEN
 from kiban.office.ledger.models import AccountKind, CauseKind
 from kiban.office.reports import overview_repository as repository
 from kiban.office.reports.figures_repository import JOULES_PER_KWH
@@ -46,6 +46,7 @@ from kiban.plan.energy.siting import find_site
 SHOWN = 5  # newest models and events
 MONEY = ("budget", "awarded", "released", "used", "expired", "reused")
 _OWN = frozenset(kind.value for kind in GRANTS_OWN)
+_RELEASED = frozenset(kind.value for kind in GRANTS_RELEASED)
 _AWARDING = frozenset(cause.value for cause in AWARDING)
 _DECIDED = (CallStatus.DECIDED, CallStatus.ARCHIVED)
 
@@ -273,8 +274,8 @@ class _LedgerSums:
             found["used"] += ((debit.kind == AccountKind.USED) - (credit.kind == AccountKind.USED)) * amount
             into_budget = (debit.kind == AccountKind.BUDGET) - (credit.kind == AccountKind.BUDGET)
             found["budget"] += into_budget * amount * (cause == CauseKind.APPROPRIATION)
-            is_released = debit.kind == AccountKind.AVAILABLE and credit.kind != AccountKind.AVAILABLE
-            found["released"] += amount * (is_released and cause == CauseKind.TRANCHE)
+            released = (debit.kind in _RELEASED) - (credit.kind in _RELEASED)
+            found["released"] += released * amount * (cause == CauseKind.TRANCHE or cause in _AWARDING)
             found["expired"] += amount * (debit.kind == AccountKind.EXPIRED and credit.kind != AccountKind.EXPIRED)
             found["reused"] += amount * (credit.kind == AccountKind.EXPIRED and debit.kind != AccountKind.EXPIRED)
         return found

@@ -19,7 +19,7 @@ from kiban.office.proposals.policy import is_own
 from kiban.office.reports import waiting_repository as repository
 from kiban.office.reports.models import MilestoneReport, ReportStatus
 from kiban.office.reviews.models import Assignment, AssignmentStatus
-from kiban.office.work import Actor, Role, Work
+from kiban.office.work import Role, Work
 
 Kind = Literal["draft", "reviews", "report", "alerts", "study", "approval", "announcement", "acceptance", "changes"]
 
@@ -50,14 +50,15 @@ class Waiting:
 
 def waiting(work: Work) -> list[Waiting]:
     """What waits for who is signed in, the soonest due first, in one query; nothing for nobody."""
-    parts = _parts(work.actor)
+    parts = _parts(work)
     if not parts:
         return []
     found = [each for row in repository.rows(work.session, parts) if (each := Waiting(*row)).count]
     return sorted(found, key=lambda each: (each.due is None, each.due or date.max, each.kind))
 
 
-def _parts(actor: Actor) -> list[repository.Part]:
+def _parts(work: Work) -> list[repository.Part]:
+    actor = work.actor
     if actor.person_id is None:
         return []
     part = repository.part
@@ -85,7 +86,7 @@ def _parts(actor: Actor) -> list[repository.Part]:
             .group_by(Grant.id, Grant.code),
         ]
     if actor.has(Role.OPERATOR) or actor.calls_with(Role.OPERATOR) or actor.has(Role.PANEL):
-        found += _decisions(actor)
+        found += _decisions(work)
     if actor.has(Role.OPERATOR):
         found += [
             part("acceptance", None, sa.literal(""), due_on=sa.func.min(MilestoneReport.due_on), count=count)
@@ -98,17 +99,27 @@ def _parts(actor: Actor) -> list[repository.Part]:
     return found
 
 
-def _decisions(actor: Actor) -> list[repository.Part]:
-    """Calls whose awards are to be studied, approved by somebody else than drafted them, or announced."""
+def _decisions(work: Work) -> list[repository.Part]:
+    """Calls whose awards are to be studied, approved by somebody else than drafted them, or announced.
+
+    There is nothing to study while reviews may still come in.
+    """
+    actor = work.actor
     seen = visible_calls(actor)
     if not (actor.has(Role.OPERATOR) or actor.has(Role.PANEL)):
         seen = Call.id.in_(actor.calls_with(Role.OPERATOR))
     part = repository.part
     decided = sa.exists().where(Decision.call_id == Call.id)
+    still_reviewed = sa.exists().where(
+        Assignment.proposal_id == Proposal.id,
+        Proposal.call_id == Call.id,
+        Assignment.status == AssignmentStatus.ASSIGNED,
+        sa.or_(Assignment.due_at.is_(None), Assignment.due_at > work.now),
+    )
     return [
         part("study", Call.id, Call.title_ja, Call.title_en)
         .select_from(Call)
-        .where(seen, Call.status == CallStatus.REVIEWING, ~decided),
+        .where(seen, Call.status == CallStatus.REVIEWING, ~decided, ~still_reviewed),
         part("approval", Call.id, Call.title_ja, Call.title_en)
         .join_from(Decision, Call, Call.id == Decision.call_id)
         .where(seen, Decision.status == DecisionStatus.DRAFTED, Decision.drafted_by != actor.person_id),

@@ -37,6 +37,16 @@ def fold(text: str) -> str:
     return " ".join(folded.replace("\x00", " ").split())
 
 
+def folded_places(text: str) -> tuple[str, list[int]]:
+    """The text folded character by character, and for each folded character the place of its own in the text."""
+    folded, places = "", []
+    for place, character in enumerate(text):
+        one = fold(character) or (" " if character.isspace() else "")
+        folded += one
+        places += [place] * len(one)
+    return folded, places
+
+
 def terms(query: str) -> list[str]:
     """The words of a query, all of which must stand in a text; at most `MOST_TERMS` of them."""
     return list(dict.fromkeys(fold(query[:MOST_QUERY_CHARS]).split(" ")))[:MOST_TERMS] if query.strip() else []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,14 +152,17 @@ class _Manifests:
 def _counted(totals: Iterable[GrantTotals], clusters: set[str], spent: Spent) -> tuple[dict[uuid.UUID, int], list[str]]:
     """GPU-seconds by grant as schedulers count them, and the grants of which they told nothing."""
     counted, silent = {}, []
+    refused: Counter[str] = Counter()
     for total in totals:
         if not total.clusters & clusters:
             continue
         try:
             counted[total.grant_id] = spent(total.code) * 60
         except KibanError as error:
-            log.warning("limit_not_read", grant=total.code, error=str(error))
+            refused[str(error)] += 1
             silent.append(total.code)
+    for reason, grants in refused.items():  # a cluster that is away says the same of each grant
+        log.warning("limits_not_read", grants=grants, error=reason)
     return counted, silent
 
 

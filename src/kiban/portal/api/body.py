@@ -12,9 +12,12 @@ from fastapi import HTTPException
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
+from kiban.kit.units import format_bytes
+
 JSON_BYTES = 2**20
 FORM_BYTES = 4 * 2**20  # Japanese takes nine bytes a character there
-MULTIPART_BYTES = 21 * 2**20  # one file of 20 MiB, and what a form adds
+FILE_BYTES = 20 * 2**20
+MULTIPART_BYTES = FILE_BYTES + 2**20  # with what a form adds
 _MOST_BYTES = {"application/x-www-form-urlencoded": FORM_BYTES, "multipart/form-data": MULTIPART_BYTES}
 JSON_SECONDS = 30.0
 MULTIPART_SECONDS = 600.0
@@ -26,7 +29,6 @@ class BodyReader:
     """A request's body as it comes in, no more and no longer than allowed."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        """Raises: HTTPException: 413, when the request says itself that it is too large."""
         headers = Headers(scope=scope)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         is_multipart = kind == "multipart/form-data"
@@ -38,10 +40,17 @@ class BodyReader:
         # What an idempotency key stands for; taken while the bytes pass, since a form is not kept whole.
         self.digest = hashlib.sha256() if "idempotency-key" in headers else None
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self.limit_bytes:
-            raise self._too_large()
+        self._says_too_much = length.isdecimal() and int(length) > self.limit_bytes
+        self._most = format_bytes(FILE_BYTES if is_multipart else self.limit_bytes)
 
     async def __call__(self) -> Message:
+        """The next part.
+
+        Raises:
+            HTTPException: 413, more than is allowed, by the request's own word before anything is read; 408, too slow.
+        """
+        if self._says_too_much:  # not before somebody reads, who can say it in the form's own page
+            raise self._too_large()
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().time() + self._seconds
         try:
@@ -61,7 +70,7 @@ class BodyReader:
         return message
 
     def _too_large(self) -> HTTPException:
-        return HTTPException(413, f"a body has at most {self.limit_bytes:,} bytes here")
+        return HTTPException(413, f"it is too large: {self._most} is the most that can be sent here")
 
 
 def read_json(body: bytes) -> Any:

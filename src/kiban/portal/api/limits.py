@@ -47,21 +47,26 @@ class PerPerson:
 
 
 class OneAtATime:
-    """No second use while a person's first is still running."""
+    """No second use while a person's first is still running, and never more than so many uses of all people."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_PEOPLE, wait_seconds: float = 0.0) -> None:
+        """Args: wait_seconds: how long a use waits for those of others."""
+        self._most, self._wait_seconds = most, wait_seconds
         self._running: set[uuid.UUID] = set()
-        self._lock = threading.Lock()
+        self._ended = threading.Condition()
 
     @contextmanager
     def use(self, person_id: uuid.UUID) -> Iterator[None]:
-        """Raises: TooMany: the person's first one is still running."""
-        with self._lock:
+        """Raises: TooMany: the person's first one, or too many others, are still running."""
+        with self._ended:
+            if not self._ended.wait_for(lambda: len(self._running) < self._most, self._wait_seconds):
+                raise TooMany("others are doing this at the moment", retry_after_seconds=10)
             if person_id in self._running:
                 raise TooMany("one of these is still running for you", retry_after_seconds=5)
             self._running.add(person_id)
         try:
             yield
         finally:
-            with self._lock:
+            with self._ended:
                 self._running.discard(person_id)
+                self._ended.notify()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import http
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +32,7 @@ _LOG = structlog.get_logger("kiban.api")
 # SQLSTATEs of PostgreSQL after which the same request may succeed a moment later.
 _TRY_AGAIN = {"40001", "40P01", "55P03", "57014", "53300"}
 _RETRY_SECONDS = 1
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class ProblemError(BaseModel):
@@ -70,6 +73,7 @@ CODES = {
     429: "too-many",
     500: "internal",
     503: "unavailable",
+    507: "disk-full",
 }
 
 
@@ -130,6 +134,7 @@ def install(app: FastAPI, tell: Tell) -> None:
         RequestValidationError,
         HTTPException,
         sa.exc.SQLAlchemyError,
+        OSError,
         OverflowError,
         UnicodeEncodeError,
     ):
@@ -154,6 +159,9 @@ def trouble_of(error: Exception, request_id: str) -> Trouble:
             )
         case sa.exc.DataError() | OverflowError() | UnicodeEncodeError():
             return Trouble(422, "a value is outside of what can be stored")
+        case OSError() | sa.exc.OperationalError() if _is_full(error):
+            _LOG.error("disk full", request_id=request_id, exc_info=error)
+            return Trouble(507, "the disk is full", hint="nothing was saved; tell the office, and try again later")
         case sa.exc.OperationalError() | sa.exc.TimeoutError() | sa.exc.InterfaceError():
             _LOG.warning("database unavailable", request_id=request_id, exc_info=error)
             busy = isinstance(error, sa.exc.TimeoutError) or _is_busy(error)
@@ -206,6 +214,15 @@ def _of_http_exception(error: HTTPException) -> Trouble:
     if detail is None or error.detail != http.HTTPStatus(error.status_code).phrase:
         detail = str(error.detail)
     return Trouble(error.status_code, detail, headers=dict(error.headers or {}))
+
+
+def _is_full(error: Exception) -> bool:
+    original = getattr(error, "orig", None)
+    return (
+        getattr(error, "errno", None) in _FULL
+        or getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(original, "sqlstate", None) == "53100"
+    )
 
 
 def _is_busy(error: Exception) -> bool:

@@ -16,6 +16,8 @@ from kiban.portal.charts.quantities import Quantity
 from kiban.portal.charts.scales import Scale, linear
 from kiban.portal.i18n import _, in_language
 
+NAMES = 0.45  # of a wide drawing, at most: names that are cut say less than long bars
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -138,7 +140,7 @@ class _Bars:
         above = 20.0 if size.is_narrow else 0.0
         pitch = above + thickness * per_row + (12 if size.is_narrow else 14)
         longest = max(width_of(row.label) for row in rows)
-        left = 2.0 if size.is_narrow else min(210.0, longest) + 12
+        left = 2.0 if size.is_narrow else min(NAMES * size.width, longest) + 12
         highest = [row.total if self.stacked else max((v or 0 for v in row.values), default=0) for row in rows]
         written = [self.quantity.say(value) for value in highest]
         right = max(width_of(words) for words in written) + 12

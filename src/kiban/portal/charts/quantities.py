@@ -40,7 +40,7 @@ class Quantity:
     def heading(self) -> str:
         """Over an axis: the name, and the unit that its figures leave out."""
         unit = self.axis_unit
-        if not unit:
+        if unit in ("", self.name):  # in Japanese, GPU time is measured in 「GPU時間」
             return self.name
         return f"{self.name}（{unit}）" if self.language == "ja" else f"{self.name} ({unit})"
 

@@ -28,8 +28,8 @@ _QUOTED = re.compile(r"'([^']*)'")
 _PLACED = re.compile(r"(.+?): (.+)", re.DOTALL)
 _BETWEEN_PLACED = re.compile(r"; (?=[\w.]+: )")
 _LIST = re.compile(r", | or | and ")
-# A text that begins with a word, not with a name of the code.
-_BEGINS_WITH_WORD = re.compile(r"[a-z]+(?:['’][a-z]+)?[ ,;:]")
+# A text that begins with a word, not with a name of the code, or of a file and a colon.
+_BEGINS_WITH_WORD = re.compile(r"[a-z]+(?:['’][a-z]+)?[ ,;]")
 # Longer texts hold what somebody sent, and are not worth the search.
 _LONGEST = 1_000
 # How often a value may be a text with values itself.

@@ -36,10 +36,15 @@ def _theme(row: AnnouncedAward) -> tuple[str, str]:
     return theme_name(row.call, row.proposal.theme)
 
 
+def _proposal_url(row: AnnouncedAward) -> str | None:
+    actor = pages_web.current().actor
+    return url("proposals.show", proposal_id=row.proposal.id) if actor.sees_everything else None
+
+
 AWARDS: Table[AnnouncedAward] = Table(
     "awards",
     [
-        Column("title", _("Project"), lambda row: row.proposal.title, sort="title"),
+        Column("title", _("Project"), lambda row: row.proposal.title, sort="title", href=_proposal_url),
         Column(
             "organisation",
             _("Organisation"),
@@ -63,7 +68,7 @@ AWARDS: Table[AnnouncedAward] = Table(
             lambda row: row.call.code,
             kind="code",
             sort="call",
-            href=lambda row: url("awards.record", call_id=row.call.id),
+            href=lambda row: url("calls.show", call_id=row.call.id),
         ),
     ],
     caption=pgettext("public", "Awards"),

@@ -61,8 +61,10 @@ NAMES: dict[str, Text] = {
 }
 MEANINGS: dict[str, Text] = {
     "budget": _("What calls were given to award, when they were published."),
-    "awarded": _("What grants were given, less what they gave back."),
-    "released": _("What grants could use: half with the first month, half after an accepted report."),
+    "awarded": _("What grants were given, with later supplements, less what they gave back."),
+    "released": _(
+        "What grants could use, half with the first month and half after an accepted report; less what they gave back."
+    ),
     "used": _("What jobs used, less what was refunded."),
     "expired": _("What was not used in time. It went back to the call."),
     "reused": _("What had expired and calls took back to award again."),
@@ -124,12 +126,24 @@ class AmountColumn(Column[Any]):
         return amount(self.read(row), row.unit, fmt)
 
 
+labels.register(
+    "unit",
+    {
+        "yen": _("yen"),
+        "GPU-seconds": _("GPU-seconds"),
+        "awards": pgettext("unit", "awards"),
+        "organisations": pgettext("unit", "organisations"),
+        "models": pgettext("unit", "models"),
+        "events": pgettext("unit", "events"),
+        "people": pgettext("unit", "people"),
+    },
+)
 FIGURES: Table[Row] = Table(
     "figures",
     [
         Column("name", _("Figure"), href=lambda row: url("figures.show", key=row.key)),
         AmountColumn("value", _("Value"), kind="decimal"),
-        Column("unit", _("Stored as"), kind="code"),
+        Column("unit", _("Stored as"), lambda row: labels.label(row.unit, "unit"), kind="enum"),
         Column("key", _("Key"), kind="code"),
     ],
     caption=_("Figures of the whole programme"),
@@ -210,7 +224,7 @@ LINES: Table[Line] = Table(
     "rows",
     [
         Column("label", _("Record"), lambda line: line.name, href=lambda line: line.href),
-        Column("at", _("Day"), lambda line: None if line.row.at is None else str(line.row.at)[:10]),
+        Column("at", _("Day"), lambda line: line.row.at, kind="date"),
         AmountColumn("value", _("Adds"), kind="decimal"),
     ],
     caption=_("The records that add up to it"),

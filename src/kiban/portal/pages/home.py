@@ -13,6 +13,7 @@ from kiban.office.months import first_day
 from kiban.office.reports.overview import Holding, Overview, overview
 from kiban.office.reports.overview_repository import PublicGrant
 from kiban.office.reports.waiting import Waiting, waiting
+from kiban.office.work import Role, Work
 from kiban.portal.api.dependencies import Reading
 from kiban.portal.charts import Bar, Chart, MonthSeries, bars, over_months, quantities, share, yen
 from kiban.portal.i18n import Text, _, in_language
@@ -70,6 +71,7 @@ def index(work: Reading, by: Chosen[By] = None) -> View | Response:
         overview=found,
         money={name: found.amount(name) for name in ("budget", "awarded", "released", "used", "expired", "reused")},
         money_chart=_money(found, grouped),
+        beyond=sum(max(0, -held.available) for _name, held in _holdings(found, grouped)),
         groups=[
             {
                 "text": text,
@@ -82,6 +84,7 @@ def index(work: Reading, by: Chosen[By] = None) -> View | Response:
         open_calls=[each for each in found.calls if each.status is CallStatus.PUBLISHED],
         reviewed_calls=[each for each in found.calls if each.status is CallStatus.REVIEWING],
         awards=found.grants[:AWARDS_SHOWN],
+        award_url=lambda grant: _award_url(work, grant),
         organisations=len({each.organisation_id for each in found.grants}),
         short=lambda number: quantities.short(float(f"{number:.3g}"), pages_web.current().language),
         waiting=[(each, _address(each)) for each in waiting(work)],
@@ -92,16 +95,7 @@ def _money(found: Overview, by: By) -> Chart:
     """Where each call's budget, or what was awarded to each group, stands now."""
     page = pages_web.current()
     fmt = formats(page.language, page.preferences.era).text
-    rows: list[tuple[str, Holding]] = []
-    if by == "call":
-        for call in reversed(found.calls):
-            rows.append((f"{call.code} {localised_text(call, 'title')}", found.by_call.get(call.id, Holding())))
-    else:
-        sums: dict[str, Holding] = defaultdict(Holding)
-        names = _theme_names(found) if by == "theme" else {}
-        for grant in found.grants:
-            sums[_group_of(found, grant, by, names)] += found.by_grant.get(grant.id, Holding())
-        rows = sorted(sums.items(), key=lambda row: -row[1].total)
+    rows = _holdings(found, by)
     parts: list[Text] = [_("Used"), _("Released, not used"), _("Awarded, not released"), _("Expired")]
     if by == "call":
         parts.append(_("Not awarded yet"))
@@ -125,6 +119,20 @@ def _money(found: Overview, by: By) -> Chart:
         parts=[in_language(part, page.language) for part in parts],
         source=in_language(_("The ledger up to posting %(number)s", number=f"{found.last_posting:,}"), page.language),
     )
+
+
+def _holdings(found: Overview, by: By) -> list[tuple[str, Holding]]:
+    """Names of what the amounts are divided by, each with its amounts; calls from the oldest on, else the largest."""
+    if by == "call":
+        return [
+            (f"{call.code} {localised_text(call, 'title')}", found.by_call.get(call.id, Holding()))
+            for call in reversed(found.calls)
+        ]
+    sums: dict[str, Holding] = defaultdict(Holding)
+    names = _theme_names(found) if by == "theme" else {}
+    for grant in found.grants:
+        sums[_group_of(found, grant, by, names)] += found.by_grant.get(grant.id, Holding())
+    return sorted(sums.items(), key=lambda row: -row[1].total)
 
 
 def _theme_names(found: Overview) -> dict[tuple[uuid.UUID, str], str]:
@@ -160,6 +168,13 @@ def utilisation_chart(found: Overview) -> Chart:
         fmt,
         source=in_language(_("Jobs as the scheduler reports them, over GPUs delivered"), page.language),
     )
+
+
+def _award_url(work: Work, grant: PublicGrant) -> str:
+    """The grant for who may read it; for others the awards of its call."""
+    if work.actor.sees_everything or work.actor.has(Role.OBSERVER):
+        return url("grants.show", grant_id=grant.id)
+    return url("awards.index", call_id=grant.call_id)
 
 
 def _address(each: Waiting) -> str | None:

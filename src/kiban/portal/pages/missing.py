@@ -15,7 +15,7 @@ pages = Pages("missing")
 def show(rest: str) -> Response:
     """Without the stroke at the end, if there is one; else nothing."""
     page = current.current()
-    if rest.rstrip("/") != rest:
+    if not rest or rest.endswith("/"):  # no `rest`: `/ja/`
         query = f"?{page.query}" if page.query else ""
         path = "/".join(part for part in (page.root_path, page.language, rest.strip("/")) if part)
         return RedirectResponse("/" + path.lstrip("/") + query, status_code=301)

@@ -28,6 +28,7 @@ from kiban.portal.pages.runs.comparing import sides_of
 from kiban.portal.pages.runs.drawing import curve_charts, lineage_chart, score_charts
 from kiban.portal.pages.runs.reading import FILES
 from kiban.portal.web.labels import label
+from kiban.portal.web.page import current as current_page
 from kiban.portal.web.routing import Pages
 from kiban.portal.web.tables import Chosen, ChosenText, Column, Empty, Filter, ListQuery, Table
 from kiban.portal.web.views import View, formats, url, view
@@ -51,6 +52,14 @@ def score_in_words(score: Score, fmt: PlainFormats) -> str:
     return f"{task} {fmt.number(score.value, 3)} ({low}–{high}, n={score.n:,})"
 
 
+def _grant_url(row: Released) -> str:
+    """The grant for who may read it; for others the awards of its call."""
+    actor = current_page().actor
+    if actor.sees_everything or actor.organisation_id == row.organisation.id:
+        return url("grants.show", grant_id=row.grant.id)
+    return url("awards.index", call_id=row.grant.call_id)
+
+
 MODELS: Table[Released] = Table(
     "models",
     [
@@ -62,7 +71,7 @@ MODELS: Table[Released] = Table(
             href=lambda row: url("models.show", release_id=row.model.id),
         ),
         Column("maker", _("Made by"), lambda row: (row.organisation.name_ja, row.organisation.name_en), "localised"),
-        Column("grant", pgettext("model", "Grant"), lambda row: row.grant.code, "code"),
+        Column("grant", pgettext("model", "Grant"), lambda row: row.grant.code, "code", href=_grant_url),
         Column("parameters", _("Parameters"), lambda row: row.model.parameters, "number", "parameters"),
         Column("tokens", _("Tokens trained"), lambda row: row.model.tokens, "number", "tokens", none=_("not said")),
         Column("licence", _("Licence"), lambda row: row.model.licence),

@@ -33,6 +33,12 @@ TABLES: dict[str, Text] = {
     "events": _("Courses, seminars and meetings"),
     "pools": _("Pools of accelerators"),
 }
+# Licences by their URLs, as people call them.
+LICENCES: dict[str, Text] = {
+    "https://creativecommons.org/licenses/by/4.0/": _("Creative Commons Attribution 4.0 International (CC BY 4.0)"),
+    "https://creativecommons.org/publicdomain/zero/1.0/": _("No rights reserved (CC0 1.0)"),
+    "https://www.digital.go.jp/resources/open_data/public_data_license_v1.0": _("Public Data License (version 1.0)"),
+}
 # The report loads nothing, and its style stands in it.
 _REPORT = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
@@ -50,6 +56,7 @@ def index(work: Reading) -> View | Response:
         tables=open_data.TABLES,
         names=TABLES,
         licence=work.settings.open_data_licence,
+        licence_name=LICENCES.get(work.settings.open_data_licence),
         years=sorted(years, reverse=True) if may_read_reports else [],
         whole=WHOLE,
     )

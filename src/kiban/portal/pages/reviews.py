@@ -23,7 +23,7 @@ from kiban.office.reviews.desk import OwnReview, ReviewState
 from kiban.office.reviews.schemas import ReasonIn, RemarkIn, ReviewIn
 from kiban.office.work import Role, Work
 from kiban.portal.api.dependencies import Reading, Writing
-from kiban.portal.i18n import _
+from kiban.portal.i18n import _, pgettext
 from kiban.portal.pages.proposals.places import name_of
 from kiban.portal.web import labels, notices
 from kiban.portal.web import page as current
@@ -56,6 +56,10 @@ labels.register(
         "funded_by": _("Funded by the proposer"),
         "team_member": _("Member of the team"),
     },
+)
+labels.register(
+    "declaration",
+    {"declared": pgettext("conflicts", "Declared"), "outstanding": pgettext("conflicts", "To be declared")},
 )
 notices.register(
     "reviews",
@@ -103,8 +107,10 @@ LINES: Table[Line] = Table(
         Column(
             "declared",
             _("Conflicts declared"),
-            lambda line: line.mine.state is not ReviewState.UNDECLARED,
-            kind="bool",
+            lambda line: labels.label(
+                "outstanding" if line.mine.state is ReviewState.UNDECLARED else "declared", "declaration"
+            ),
+            kind="enum",
         ),
         Column("state", _("State"), lambda line: line.mine.state, kind="enum", sort="state"),
     ],

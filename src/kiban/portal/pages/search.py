@@ -9,12 +9,14 @@ from fastapi import Query
 from markupsafe import Markup, escape
 from starlette.responses import Response
 
+from kiban.office.reports.overview import MONEY
 from kiban.office.search import everything
 from kiban.office.search.everything import Kind
-from kiban.office.search.grams import MOST_QUERY_CHARS, fold, terms
+from kiban.office.search.grams import MOST_QUERY_CHARS, fold, folded_places, terms
 from kiban.office.work import Role, Work
 from kiban.portal.api.dependencies import Reading
 from kiban.portal.i18n import Text, _, in_language, pgettext
+from kiban.portal.pages import figures
 from kiban.portal.web import navigation
 from kiban.portal.web import page as current
 from kiban.portal.web.routing import Pages
@@ -56,7 +58,7 @@ def index(
         "search/index.html",
         q=q,
         kind=kind,
-        kinds=KINDS,
+        kinds={each: text for each, text in KINDS.items() if each in everything.kinds_of(work)},
         groups=groups,
         menu=_pages(words) if words and kind is None else [],
         marked=lambda text: marked(text, words),
@@ -65,14 +67,15 @@ def index(
     )
 
 
-def _pages(words: list[str]) -> list[navigation.Entry]:
+def _pages(words: list[str]) -> list[tuple[str, str]]:
+    """Names and addresses of pages and of the programme's amounts."""
     page = current.current()
     entries = [*navigation.public_menu(page), *navigation.own_menu(page)]
-    return [
-        entry
-        for entry in entries
-        if ADDRESSES.knows(entry.route) and all(word in fold(in_language(entry.text, page.language)) for word in words)
-    ]
+    known = [(entry.text, url(entry.route)) for entry in entries if ADDRESSES.knows(entry.route)]
+    if ADDRESSES.knows("figures.show"):
+        known += [(figures.NAMES[name], url("figures.show", key=f"{name}.yen")) for name in MONEY]
+    named = ((in_language(text, page.language), href) for text, href in known)
+    return [(text, href) for text, href in named if all(word in fold(text) for word in words)]
 
 
 def _address(work: Work, kind: Kind, key: uuid.UUID) -> str | None:
@@ -86,11 +89,7 @@ def _address(work: Work, kind: Kind, key: uuid.UUID) -> str | None:
 
 def marked(text: str, words: list[str]) -> Markup:
     """The text with the words of the query marked, whatever their width and case."""
-    folded, places = "", []
-    for place, character in enumerate(text):
-        one = fold(character) or (" " if character.isspace() else "")
-        folded += one
-        places += [place] * len(one)
+    folded, places = folded_places(text)
     spans: list[tuple[int, int]] = []
     for word in words:
         at = folded.find(word)

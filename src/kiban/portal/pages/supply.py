@@ -11,7 +11,7 @@ from kiban.office import months as calendar
 from kiban.office.calls.schemas import Month
 from kiban.office.errors import Unauthenticated
 from kiban.office.paging import LARGEST, PageRequest
-from kiban.office.reports.overview import overview
+from kiban.office.reports.overview import Overview, overview
 from kiban.office.supply import balance, demand, procurement, service
 from kiban.office.supply.models import LotStatus, Pool, Provider
 from kiban.office.supply.schemas import (
@@ -63,7 +63,7 @@ notices.register(
 )
 MONTHS = 12
 
-PoolRow = tuple[Pool, Provider]
+PoolRow = tuple[Pool, Provider, int | None]  # with the GPUs that are there; None: not known
 POOLS: Table[PoolRow] = Table(
     "pools",
     [
@@ -74,9 +74,14 @@ POOLS: Table[PoolRow] = Table(
         Column("area", _("Supply area"), lambda row: row[0].area),
         Column("pue", _("PUE"), lambda row: row[0].pue, kind="decimal"),
         Column("price", _("Price per GPU-hour"), lambda row: row[0].price_yen_per_gpu_hour, kind="yen", sort="price"),
-        Column("closed_at", _("Closed"), lambda row: row[0].closed_at, kind="date"),
+        Column("gpus", _("GPUs"), lambda row: row[2], kind="number"),
     ],
     caption=_("Pools"),
+)
+POOLS_WITH_END: Table[PoolRow] = Table(
+    "pools",
+    [*POOLS.columns, Column("closed_at", _("Closed"), lambda row: row[0].closed_at, kind="date")],
+    caption=POOLS.caption,
 )
 LOTS: Table[LotOut] = Table(
     "lots",
@@ -138,13 +143,25 @@ def _pool_url(pool: Pool) -> str:
 def index(work: Reading, query: ListQuery) -> View | Response:
     """Pools, and how far they are used."""
     empty = Empty(_("No pool is offered yet."), _("A pool appears here with the first call that offers it."))
+    found = overview(work)
+    rows = [(pool, provider, _gpus(found, pool)) for pool, provider in service.pools_and_providers(work)]
+    table = POOLS_WITH_END if any(pool.closed_at for pool, *_rest in rows) else POOLS
     return view(
         "supply/index.html",
-        listing=POOLS.of(query, service.pools_and_providers(work), empty=empty),
-        use_chart=utilisation_chart(overview(work)),
+        listing=table.of(query, rows, empty=empty),
+        use_chart=utilisation_chart(found),
         is_officer=work.actor.has(Role.OPERATOR),
         is_insider=work.actor.sees_everything,
     )
+
+
+def _gpus(found: Overview, pool: Pool) -> int | None:
+    """Those of its lots that are delivered and have not ended by the last reading of the schedulers."""
+    if pool.id not in found.pools:
+        return None
+    _pool, lots = found.pools[pool.id]
+    day = calendar.day_of(found.read_until) if found.read_until else None
+    return sum(lot.gpus for lot in lots if lot.status is LotStatus.DELIVERED and (day is None or day < lot.ends_on))
 
 
 @pages.get("/supply/pools/{pool_id}")

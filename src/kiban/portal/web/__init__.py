@@ -22,7 +22,7 @@ def install(app: FastAPI, settings: Settings) -> Assets:
     from kiban.portal.pages import AREAS
     from kiban.portal.web.views import renderer_for
 
-    renderer = app.state.renderer = renderer_for(settings.programme_name)
+    renderer = app.state.renderer = renderer_for(settings.programme_name, settings.contact, settings.contact_url)
     for area in (*AREAS, "missing"):
         app.router.routes.extend(import_module(f"kiban.portal.pages.{area}").pages.routes)
     app.router.routes.append(Route("/{path:path}", _in_a_language, include_in_schema=False))

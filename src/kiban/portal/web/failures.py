@@ -43,7 +43,7 @@ def failure_of(error: Exception, request_id: str, language: Language, posted: Po
             plain = replace(plain, message=escape(in_language(_("Something is missing, or does not fit."), language)))
         case _:
             where = next((each["where"] for each in trouble.errors if each.get("where")), "")
-            if posted is not None and posted.has(where):
+            if where and (posted is None or posted.has(where)):
                 found = [(where, plain.message)]
     by_field: dict[str, Markup] = {}
     for name, told in found:

@@ -255,6 +255,7 @@ async def read_form(request: Request) -> PostedForm:
     for name, value in data.multi_items():
         if isinstance(value, UploadFile):
             if value.filename:  # a file field left empty sends one without a name
+                value.filename = _file_name(value.filename)
                 files[name] = value
         else:
             fields.append((_clean(name), _clean(value).replace("\r\n", "\n").strip()))
@@ -266,6 +267,11 @@ async def read_form(request: Request) -> PostedForm:
 def _clean(text: str) -> str:
     """Text that can be stored: bytes that are no UTF-8 become the replacement character, NUL goes."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
+def _file_name(sent: str) -> str:
+    """A file's name with what browsers escape in it (HTML Living Standard, section 4.10.21.8): no other %-sequence."""
+    return sent.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
 async def _posted(request: Request) -> PostedForm:
@@ -280,7 +286,8 @@ class BoundForm:
 
     def __init__(self, posted: PostedForm | None, messages: Mapping[str, Markup]) -> None:
         """Args: messages: what is wrong, by field's name."""
-        self._posted = posted
+        # A form that could not be read holds nothing, not even which boxes were ticked.
+        self._posted = posted if posted is not None and posted.fields else None
         self.messages = messages
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from fastapi import Request
 from starlette.types import Scope
@@ -95,6 +96,11 @@ class Page:
             return ""
         person = members.person_by_id(self.work.session, self.person_id)
         return person.name if person is not None else ""
+
+    def without(self, names: Collection[str]) -> str:
+        """The address of this page without some parameters."""
+        rest = [(name, value) for name, value in self.request.query_params.multi_items() if name not in names]
+        return self.root_path + self.path + (f"?{urlencode(rest)}" if rest else "")
 
     def in_language(self, language: Language) -> str:
         """The address of this page in another language."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
+from kiban.kit.errors import KibanError
 from kiban.office.errors import Forbidden, Invalid, Unauthenticated
 from kiban.office.members import sessions
 from kiban.office.work import Actor, Work
@@ -37,6 +39,7 @@ from kiban.portal.web.views import ADDRESSES, Renderer, View
 Endpoint = Callable[..., Any]
 # After these the page with the form is shown again; after others, a page of its own says what is the matter.
 FORM_AGAIN = frozenset({403, 409, 413, 422, 429, 503})
+UNREAD = frozenset({400, 408, 413, 415})  # what is said of a form before anybody asks whose it is
 # A form that came without a live session travels inside the one for signing in: where to, and its fields.
 CARRIED, CARRIED_TO = "_carried.", "_carried_to"
 
@@ -165,6 +168,8 @@ class PageRoute(WorkRoute):
             has_form = failure.status in FORM_AGAIN or (failure.status == 401 and self.is_open)
             if has_form and self.shows is not None and not isinstance(error, _OtherSite):
                 return await self._form_again(page, page.posted, failure)
+            if failure.status in UNREAD:
+                await run_in_threadpool(self._recognise, request)
         return await self._show(page, View("error.html", {}, failure.status))
 
     async def _form_again(self, page: Page, posted: PostedForm | None, failure: Failure | None) -> Response:
@@ -209,6 +214,11 @@ class PageRoute(WorkRoute):
             response.headers.update(page.failure.headers)
         response.headers["cache-control"] = "no-store"
         return response
+
+    def _recognise(self, request: Request) -> None:
+        """Whose browser it is, for the page that says why a form was not even read."""
+        with suppress(KibanError):
+            request.state.actor = identity.identify(Request({**request.scope, "method": "GET"}), None)
 
     def _identify(self, request: Request) -> Actor:
         page = pages.current()

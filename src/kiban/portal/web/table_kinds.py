@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KindName = Literal[
     "text", "localised", "code", "number", "decimal", "yen", "gpu_time", "percent", "date", "datetime", "enum", "bool"
 ]
+SHORT_CODE = 24  # letters that a cell has room for on one line
 # What Parquet stores a column as.
 Stored = Literal["string", "int64", "float64", "date", "instant", "bool"]
 # What a localised cell is given: Japanese and English, either of which may be missing.
@@ -60,7 +61,9 @@ def _bidi(value: object) -> Markup:
 
 
 def _code(value: object) -> Markup:
-    return Markup('<span class="identifier"><code>{}</code></span>').format(str(value))
+    # A digest may break anywhere; a short code is read as one word.
+    kind = "identifier" if len(str(value)) > SHORT_CODE else "identifier nowrap"
+    return Markup('<span class="{}"><code>{}</code></span>').format(kind, str(value))
 
 
 def _in_language(value: Both) -> tuple[str, str]:

@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from kiban.portal.api.limits import OneAtATime
 from kiban.portal.format import Formats
 from kiban.portal.i18n import LANGUAGES, Language, translations, using_language
 from kiban.portal.i18n.errors import say
@@ -28,6 +29,8 @@ from kiban.portal.web.page import Page
 from kiban.portal.web.tables import Listing
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+# A large file is made by one thread of the few that a process has, whether its reader still waits or not.
+downloads = OneAtATime(most=2, wait_seconds=2.0)
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,15 @@ class View:
 
 
 def view(template: str, *, status: int = 200, **context: Any) -> View | Response:
-    """A page. The one of its lists (`kiban.portal.web.tables`) of which the reader wants a file is answered with it."""
+    """A page. The one of its lists (`kiban.portal.web.tables`) of which the reader wants a file is answered with it.
+
+    Raises:
+        TooMany: files are being made, for this reader or for others.
+    """
     for shown in context.values():
         if isinstance(shown, Listing) and shown.wants_download:
-            return shown.download()
+            with downloads.use(pages.current().person_id or uuid.uuid4()):
+                return shown.download()
     return View(template, context, status)
 
 
@@ -135,10 +143,10 @@ def _text(value: object) -> str:
 class Renderer:
     """The templates of the pages, with what all of them use."""
 
-    def __init__(self, programme_name: str, assets: Assets) -> None:
+    def __init__(self, programme_name: str, assets: Assets, contact: str = "", contact_url: str = "") -> None:
         self.assets = assets
         self.content_security_policy = _policy(assets.inline_css_source)
-        self._programme_name = programme_name
+        self._programme = {"programme_name": programme_name, "contact": contact, "contact_url": contact_url}
         self._environments = {language: self._environment(language) for language in LANGUAGES}
 
     def _environment(self, language: Language) -> jinja2.Environment:
@@ -155,7 +163,7 @@ class Renderer:
         environment.globals |= {
             "language": language,
             "languages": LANGUAGES,
-            "programme_name": self._programme_name,
+            **self._programme,
             "url": url,
             "asset": self._asset,
             "inline_css": Markup(self.assets.inline_css),  # ours, and without a closing tag
@@ -195,9 +203,9 @@ class Renderer:
 
 
 @functools.lru_cache(maxsize=8)
-def renderer_for(programme_name: str) -> Renderer:
+def renderer_for(programme_name: str, contact: str = "", contact_url: str = "") -> Renderer:
     """One for all applications of a process that show the same programme: its templates are compiled once."""
-    return Renderer(programme_name, Assets())
+    return Renderer(programme_name, Assets(), contact, contact_url)
 
 
 def _policy(inline_css_source: str) -> str:

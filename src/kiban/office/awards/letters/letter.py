@@ -74,7 +74,7 @@ def letter(work: Work, proposal_id: uuid.UUID) -> list[Document]:
         # Else for who takes part alone; but every applicant of the organisation may read this letter.
         reviews=feedback_on(work, proposal, seen.call),
         tranches=() if grant is None else tuple(tranches_of(work, grant)),
-        contact=work.settings.mail_from,
+        contact=work.settings.contact or work.settings.mail_from,
         url=work.settings.public_url,
     )
     return [_document(told, language) for language in LANGUAGES]

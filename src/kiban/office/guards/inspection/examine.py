@@ -39,7 +39,9 @@ def examine(name: str, data: bytes, limits: AttachmentLimits) -> AttachmentRepor
         findings.add(stop.code, stop.detail)
     except RecursionError:
         findings.add("nested")
-    unknown = any(code in findings for code in ("type_not_allowed", "type_mismatch", "empty", "too_large"))
+    unknown = any(
+        code in findings for code in ("type_not_allowed", "no_extension", "type_mismatch", "empty", "too_large")
+    )
     return AttachmentReport(
         media_type=UNKNOWN if unknown else MEDIA_TYPES[ending],
         extension=ending,
@@ -65,7 +67,7 @@ def _look(ending: str, data: bytes, limits: AttachmentLimits, findings: Findings
     if ending not in limits.extensions or ending not in MEDIA_TYPES:
         if ending[:3] in ("doc", "xls", "ppt", "dot", "xlt", "pot", "pps") and data.startswith(b"PK"):
             Package(Budget(limits), findings).check(data)  # says whether it has macros
-        raise Stop("type_not_allowed", f".{ending}" if ending else "—")
+        raise Stop("type_not_allowed", f".{ending}") if ending else Stop("no_extension")
     _check_start(ending, data)
     if ending == "pdf":
         return check_pdf(data, limits, findings)

@@ -20,6 +20,9 @@ Image.MAX_IMAGE_PIXELS = None
 def check_size(name: str, data: bytes, limits: AttachmentLimits, findings: Findings) -> None:
     """Find more pixels than are allowed.
 
+    Args:
+        name: of the picture inside a file; empty where it is the file.
+
     Raises:
         Stop: the header cannot be read.
     """
@@ -28,9 +31,10 @@ def check_size(name: str, data: bytes, limits: AttachmentLimits, findings: Findi
             width, height = image.size
             frames = getattr(image, "n_frames", 1) if image.format == "PNG" else 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
-        raise Stop("damaged", f"{name}: {error}") from None
+        raise Stop("damaged", f"{name}: {error}" if name else str(error)) from None
     if width * height * frames > limits.max_image_pixels:
-        findings.add("too_many_pixels", f"{name}: {width:,} × {height:,}")
+        size = f"{width:,} × {height:,}"
+        findings.add("too_many_pixels", f"{name}: {size}" if name else size)
 
 
 def check_image(name: str, data: bytes, limits: AttachmentLimits, findings: Findings) -> None:

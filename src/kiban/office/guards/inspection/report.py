@@ -32,6 +32,11 @@ MESSAGES: dict[str, tuple[Literal["refuse", "warn"], str, str]] = {
         "この種類のファイルは添付できません：{}",
         "Files of this type cannot be attached: {}",
     ),
+    "no_extension": (
+        "refuse",
+        "ファイル名に拡張子（.pdfなど）がありません。付けてから添付してください。",
+        "The file's name lacks an extension such as .pdf. Add it, then attach the file.",
+    ),
     "type_mismatch": (
         "refuse",
         "拡張子と中身が一致しません。中身：{}",

@@ -12,7 +12,7 @@ from kiban.office.members.models import ApiToken
 from kiban.office.members.schemas import TokenIn
 from kiban.office.paging import LARGEST, PageRequest
 from kiban.portal.api.dependencies import Reading, Writing
-from kiban.portal.i18n import Text, _
+from kiban.portal.i18n import Text, _, pgettext
 from kiban.portal.pages.account.area import keep_private, pages
 from kiban.portal.web.forms import Form
 from kiban.portal.web.labels import label
@@ -22,7 +22,7 @@ from kiban.portal.web.views import View, see_other, view
 TOKENS: Table[ApiToken] = Table(
     "tokens",
     [
-        Column("name", _("Name"), sort="name"),
+        Column("name", pgettext("thing", "Name"), sort="name"),
         Column("start", _("Begins with"), kind="code"),
         Column("scopes", _("Scopes"), lambda row: " ".join(row.scopes), kind="code"),
         Column("created_at", _("Made"), kind="datetime", sort="created_at"),

@@ -12,12 +12,13 @@ labels.register(
     "CallStatus",
     {
         "draft": pgettext("call", "Draft"),
-        "published": pgettext("call", "Published"),
+        "published": pgettext("call", "Published"),  # before it opens and after its deadline
         "reviewing": pgettext("call", "Under review"),
         "decided": pgettext("call", "Decided"),
         "archived": pgettext("call", "Archived"),
     },
 )
+labels.register("call_state", {"open": _("Open")})
 labels.register("track_kind", {"automatic": _("Automatic"), "panel": _("Panel"), "peer": _("Peer review")})
 labels.register(
     "question_kind",

@@ -19,7 +19,7 @@ from kiban.portal.api.dependencies import Reading
 from kiban.portal.charts.bars import Bar, bars
 from kiban.portal.charts.quantities import Quantity
 from kiban.portal.charts.series import StepSeries, over_steps
-from kiban.portal.i18n import _, in_language
+from kiban.portal.i18n import Text, _, in_language
 from kiban.portal.pages.calls.area import pages
 from kiban.portal.web import page as current
 from kiban.portal.web.labels import label
@@ -33,14 +33,23 @@ def _of_language(call: CallOut, stem: str) -> tuple[str, str]:
     return getattr(call, f"{stem}_ja"), getattr(call, f"{stem}_en")
 
 
+def state_of(call: CallOut) -> Text:
+    """As `calls/states.html` says it."""
+    return label("open", "call_state") if call.is_open else label(call.status)
+
+
+def _address(call: CallOut) -> str:
+    return url("calls.show", call_id=call.id)
+
+
 TABLE: Table[CallOut] = Table(
     "calls",
     [
-        Column("code", _("Code"), kind="code", sort="code", href=lambda call: url("calls.show", call_id=call.id)),
-        Column("title", _("Call"), value=lambda call: _of_language(call, "title"), kind="localised"),
-        Column("status", _("State"), kind="enum", sort="status"),
-        Column("opens_at", _("Opens"), kind="datetime", sort="opens_at"),
+        Column("title", _("Call"), value=lambda call: _of_language(call, "title"), kind="localised", href=_address),
+        Column("status", _("State"), value=state_of, kind="enum", sort="status"),
         Column("closes_at", _("Deadline"), kind="datetime", sort="closes_at"),
+        Column("opens_at", _("Opens"), kind="datetime", sort="opens_at"),
+        Column("code", _("Code"), kind="code", sort="code", href=_address),
         Column("budget_yen", _("Budget"), kind="yen", sort="budget_yen"),
         Column("gpu_seconds", _("Compute"), value=lambda call: gpu_seconds(call), kind="gpu_time"),
         Column("proposals_submitted", _("Proposals"), kind="number"),
@@ -86,7 +95,7 @@ def show(work: Reading, call_id: uuid.UUID) -> View | Response:
     is_officer = work.actor.has(Role.OPERATOR, call_id)
     is_insider = is_officer or work.actor.has(Role.AUDITOR, call_id)
     problems = lifecycle.problems_of(work, found) if is_insider and call.status is CallStatus.DRAFT else []
-    is_over = call.status is not CallStatus.PUBLISHED or work.now >= call.closes_at
+    is_over = call.status not in (CallStatus.DRAFT, CallStatus.PUBLISHED) or work.now >= call.closes_at
     return view(
         "calls/show.html",
         call=call,
@@ -97,7 +106,6 @@ def show(work: Reading, call_id: uuid.UUID) -> View | Response:
         is_officer=is_officer,
         is_insider=is_insider,
         problems=problems,
-        whole_weight=sum(each.weight for each in call.rubric),
     )
 
 

@@ -11,7 +11,7 @@ from kiban.office.grants import repository
 from kiban.office.grants.schemas import IncidentClosing, IncidentIn, IncidentOut, RefundIn
 from kiban.office.paging import Page, PageRequest
 from kiban.portal.api.dependencies import Reading, Writing
-from kiban.portal.i18n import _
+from kiban.portal.i18n import _, pgettext
 from kiban.portal.pages.grants.area import head_of, pages
 from kiban.portal.pages.grants.fields import kept_as
 from kiban.portal.web.forms import Form
@@ -44,7 +44,7 @@ def all_incidents(work: Reading, query: ListQuery, open: Chosen[bool] = None) ->
     return view("grants/all_incidents.html", listing=listing)
 
 
-OPEN = {"true": _("Open"), "false": _("Closed")}
+OPEN = {"true": pgettext("incident", "Open"), "false": _("Closed")}
 
 
 def _shown(work: Reading, page: PageRequest, grant_id: uuid.UUID | None, is_open: bool | None) -> Page[IncidentOut]:

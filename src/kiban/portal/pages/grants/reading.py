@@ -30,13 +30,13 @@ from kiban.office.work import Work
 from kiban.portal import charts
 from kiban.portal.api.dependencies import Reading
 from kiban.portal.format import Formats, PlainFormats
-from kiban.portal.i18n import _, in_language, pgettext
+from kiban.portal.i18n import Text, _, in_language, pgettext
 from kiban.portal.pages.grants.area import head_of, pages
 from kiban.portal.web import page as current
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
 from kiban.portal.web.views import View, formats, url, view
 
-ALERTS_SHOWN = 5
+ALERTS_SHOWN = 50  # a grant has one for each threshold and month
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ GRANTS: Table[Row] = Table(
         ),
         Column("proposal", _("Proposal"), lambda row: row.names.proposal_title or None),
         Column("status", _("State"), lambda row: row.grant.status, kind="enum", sort="status"),
-        Column("starts_on", _("From"), lambda row: row.grant.starts_on, kind="date", sort="starts_on"),
+        Column("starts_on", pgettext("day", "From"), lambda row: row.grant.starts_on, kind="date", sort="starts_on"),
         Column("ends_on", _("Until"), lambda row: service.last_day(row.grant), kind="date", sort="ends_on"),
         Column("pool", _("Pool"), lambda row: row.books.pool.name),
         Column("whole", pgettext("amount", "Awarded"), lambda row: row.books.whole.gpu_seconds, kind="gpu_time"),
@@ -169,7 +169,7 @@ def show(work: Reading, grant_id: uuid.UUID) -> View | Response:
         next_tranche=next((each for each in tranches if each.status is TrancheStatus.DUE), None),
         reports=reports,
         next_report=next((each for each in reports if each.status is not ReportStatus.ACCEPTED), None),
-        alerts=[told_in_words(alert) for alert in told],
+        alerts=alerts_in_words(told, grant, tranches),
         expiry=_next_expiry(grant, books, every_months, today),
     )
 
@@ -226,14 +226,26 @@ def _steps(released: Sequence[tuple[date, int]]) -> list[tuple[date, float]]:
     return steps
 
 
-def told_in_words(alert: Alert) -> dict[str, Any]:
-    """An alert as the page says it: what is the matter, and what one does about it."""
-    kind = alert.key.split(":")[0]
+def alerts_in_words(told: Sequence[Alert], grant: Grant, tranches: Sequence[Tranche]) -> list[dict[str, Any]]:
+    """Alerts as the page says them: what is the matter and, with the newest of a kind, what one does about it."""
+    has_next = any(each.status is TrancheStatus.DUE for each in tranches)
+    to_do: dict[str, Text] = {}
+    if grant.status is GrantStatus.ACTIVE:
+        to_do = TO_DO if has_next else TO_DO | TO_DO_AFTER_THE_LAST
+    shown, seen = [], set()
+    for alert in told:
+        kind = alert.key.split(":")[0]
+        advice = "" if kind in seen else to_do.get(kind, "")
+        shown.append({"said": _said(kind, alert), "do": advice, "raised_at": alert.raised_at})
+        seen.add(kind)
+    return shown
+
+
+def _said(kind: str, alert: Alert) -> Any:
     try:
-        said: Any = _with_figures(kind, alert.figures)
+        return _with_figures(kind, alert.figures)
     except KeyError:  # raised before figures were kept with it
-        said = WITHOUT_FIGURES.get(kind, alert.key)
-    return {"said": said, "do": TO_DO.get(kind, ""), "raised_at": alert.raised_at}
+        return WITHOUT_FIGURES.get(kind, alert.key)
 
 
 WITHOUT_FIGURES = {
@@ -243,12 +255,17 @@ WITHOUT_FIGURES = {
     "behind": _("Less is used than even use would be."),
     "ahead": _("More is used than even use would be."),
 }
-TO_DO = {
+TO_DO: dict[str, Text] = {
     "spent": _("If you need the next tranche, hand in the report that releases it, or ask for a supplement."),
     "overrun": _("The next tranche covers them first. New jobs do not start until then."),
     "idle": _("Run jobs, or give back what you do not need. If something keeps you from it, tell the office."),
     "behind": _("What is not used may expire at a quarter's end. If your plan has changed, ask for an extension."),
     "ahead": _("It will not last to the end. Slow down, or ask for a supplement in time."),
+}
+# When all tranches are released.
+TO_DO_AFTER_THE_LAST: dict[str, Text] = {
+    "spent": _("All of it is released. If you need more, ask for a supplement."),
+    "overrun": _("All of it is released. New jobs do not start unless you ask for a supplement and get one."),
 }
 
 

@@ -116,8 +116,8 @@ def _steps(found: Desk) -> list[Step]:
 def _waiting(found: Desk, declared: list[DeclaredConflicts]) -> list[Waiting]:
     """What waits for somebody, without what does not."""
     lines = [
-        Waiting(_("Change requests to decide"), found.change_requests, _href("grants.index")),
-        Waiting(_("Reports to accept or return"), found.reports, _href("grants.index")),
+        Waiting(_("Change requests to decide"), found.change_requests, _href("grants.all_changes", status="requested")),
+        Waiting(_("Reports to accept or return"), found.reports, _href("milestones.index", status="submitted")),
         *(
             Waiting(
                 _("Declared conflicts of interest to look at (%(call)s)", call=each.code),
@@ -127,7 +127,7 @@ def _waiting(found: Desk, declared: list[DeclaredConflicts]) -> list[Waiting]:
             for each in declared
         ),
         Waiting(_("Alerts about grants in the last 7 days"), found.alerts, _href("grants.index")),
-        Waiting(_("Open incidents"), found.incidents, _href("grants.index")),
+        Waiting(_("Open incidents"), found.incidents, _href("grants.all_incidents", open="true")),
         Waiting(_("Differences of records to explain"), found.differences, _href("usage.index")),
         Waiting(
             _("Notices that could not be delivered"), found.notices_failed, _href("notices.outbox", status="failed")

@@ -29,6 +29,7 @@ labels.register(
         "special_care": _("Sensitive personal data"),
     },
 )
+labels.register("tier", {"minimum": pgettext("tier", "Smallest"), "preferred": pgettext("tier", "Preferred")})
 labels.register("remark", {"refuse": _("Does not work as asked"), "check": _("Please check")})
 
 notices.register(

@@ -9,7 +9,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from kiban.office.calls import service as calls
-from kiban.office.proposals import attachments, service, submission
+from kiban.office.proposals import attachments, drafts, service, submission
 from kiban.office.proposals.models import ProposalStatus
 from kiban.office.schemas import Schema
 from kiban.portal.api.dependencies import Reading, Writing
@@ -33,6 +33,7 @@ class Meant(Schema):
 def hand_in(work: Reading, proposal_id: uuid.UUID) -> View | Response:
     """What will be handed in, what is still missing, and the button."""
     seen = service.see(work, proposal_id)
+    drafts.require_writer(seen)
     proposal = service.get_proposal(work, proposal_id)
     call = calls.show_call(work, seen.call)
     return view(

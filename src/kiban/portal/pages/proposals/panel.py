@@ -8,7 +8,7 @@ from typing import Any
 
 from kiban.office.calls.schemas import CallOut, OfferOut
 from kiban.office.proposals.outputs import Gap, PlanAnswer, PoolNeed, Remark, TierNeed
-from kiban.portal.i18n import _, in_language
+from kiban.portal.i18n import _, errors, in_language
 from kiban.portal.pages.proposals.body_fields import ReadBody
 from kiban.portal.pages.proposals.places import field_at, name_of
 from kiban.portal.web import page as pages
@@ -78,7 +78,7 @@ def panel_of(plan: PlanAnswer, gaps: Sequence[Gap], read: ReadBody, call: CallOu
         tuple(Placed(field_at(each.path, read), _named(each, call), "missing") for each in gaps),
         tuple(Placed(field_at(each.path, read), _said(each), each.level) for each in plan.remarks),
         sizes,
-        tuple(Placed(field_at(each.path, read), _said(each), "missing") for each in plan.missing),
+        tuple(Placed(field_at(each.path, read), _named(each, call), "missing") for each in plan.missing),
     )
 
 
@@ -97,4 +97,9 @@ def _named(gap: Gap, call: CallOut) -> str:
 
 
 def _said(each: Gap | Remark) -> str:
-    return each.ja if pages.current().language == "ja" else each.en
+    if pages.current().language != "ja":
+        return each.en
+    if isinstance(each, Gap) and each.ja.startswith("値が正しくない"):  # with what a library says of it, in English
+        known = errors.say(each.en, "ja")
+        return known.text if known.language == "ja" else each.ja
+    return each.ja

@@ -9,6 +9,7 @@ from typing import Any, Final
 from kiban.office.calls.schemas import Question
 from kiban.portal.i18n import Text, _, pgettext, using_language
 from kiban.portal.pages.proposals.body_fields import ReadBody
+from kiban.portal.web import labels
 from kiban.portal.web import page as pages
 
 SECTIONS: Final[tuple[tuple[str, Text], ...]] = (
@@ -33,6 +34,12 @@ NAMES: Final[Mapping[str, Text]] = {
     "training.precision": _("Precision"),
     "training.model": _("Model"),
     "training.model.shape": _("Shape of the model"),
+    "training.model.shape.hidden_size": _("Hidden size"),
+    "training.model.shape.num_hidden_layers": _("Layers"),
+    "training.model.shape.num_attention_heads": _("Attention heads"),
+    "training.model.shape.num_key_value_heads": _("Key-value heads"),
+    "training.model.shape.intermediate_size": _("Feed-forward size"),
+    "training.model.shape.vocab_size": _("Vocabulary"),
     "training.model.config": _("config.json"),
     "training.adaptation": _("Way of training"),
     "training.adaptation.method": _("Way of training"),
@@ -43,7 +50,7 @@ NAMES: Final[Mapping[str, Text]] = {
     "base_model.licence": _("Licence"),
     "base_model.is_foreign": _("Made abroad"),
     "data": _("Data"),
-    "data.name": _("Name"),
+    "data.name": pgettext("thing", "Name"),
     "data.owner": _("Owner"),
     "data.licence": _("Licence"),
     "data.rights": _("Ground for its use"),
@@ -78,7 +85,6 @@ NAMES: Final[Mapping[str, Text]] = {
     "tiers.text": _("What this size achieves"),
     "answers": _("The call's own questions"),
 }
-_SIZES: Final[Mapping[str, Text]] = {"minimum": _("smallest"), "preferred": _("preferred")}
 _LISTS = ("data", "milestones", "team", "tiers")
 _LEAF = re.compile(r"\.(name|email|organisation_name|role|orcid|may_edit)$")
 
@@ -135,7 +141,7 @@ def _name_of(path: str, questions: Sequence[Question]) -> str:
     if first in _LISTS:
         leaf = _LEAF.search(rest) if first == "team" else None
         entry, leaves = (rest[: leaf.start()], leaf[1]) if leaf else (rest, "") if first == "team" else _split(rest)
-        shown = str(int(entry) + 1) if entry.isascii() and entry.isdigit() else str(_SIZES.get(entry, entry))
+        shown = str(int(entry) + 1) if entry.isascii() and entry.isdigit() else str(labels.label(entry, "tier"))
         inner = NAMES.get(f"{first}.{leaves}", leaves)
         return " › ".join(str(part) for part in (NAMES[first], shown, inner) if str(part))
     known = NAMES.get(path)

@@ -41,9 +41,13 @@ class Base(Schema):
 
 
 class Settled(Base):
-    """`current_version`: the one that stood on the other side when the reader chose."""
+    """`current_version`: the one that stood on the other side when the reader chose.
+
+    `is_base_known`: whether changes could be told from what both had before, then.
+    """
 
     current_version: Annotated[int, Query(ge=0, lt=2**31)]
+    is_base_known: bool
 
 
 @pages.get("/calls/{call_id}/apply")
@@ -53,7 +57,7 @@ def apply(work: Reading, call_id: uuid.UUID) -> View | Response:
     work.person_id  # noqa: B018 - to the sign-in page
     mine = service.list_proposals(work, PageRequest(limit=LARGEST), call_id=call_id, mine=True).items
     may_apply = work.actor.has(Role.APPLICANT, call_id) and work.actor.organisation_id is not None
-    return view("proposals/apply.html", call=call, mine=mine, may_apply=may_apply)
+    return view("proposals/apply.html", call=call, mine=mine, may_apply=may_apply, is_over=work.now >= call.closes_at)
 
 
 @pages.post("/calls/{call_id}/apply", shows="apply")
@@ -98,7 +102,8 @@ def state(work: Reading, proposal_id: uuid.UUID) -> View | Response:
     """The part of the form that follows what is typed: whether it is saved, what is missing, and the plan."""
     page = current.current()
     proposal, call = _found(work, proposal_id)
-    if page.posted is None:
+    drafts.require_writer(proposal)
+    if page.posted is None or not page.posted.fields:
         read, plan, gaps = of_stored(proposal.body), proposal.plan, proposal.gaps
     else:
         read = body_of(page.posted, call.questions)
@@ -120,6 +125,7 @@ def autosave(work: Writing, proposal_id: uuid.UUID, form: Form) -> View:
 def plan(work: Reading, proposal_id: uuid.UUID, form: Form) -> View:
     """The form as it was typed, with the plan computed; nothing is stored."""
     proposal, call = _found(work, proposal_id)
+    drafts.require_writer(proposal)
     read = body_of(form, call.questions)
     answer, gaps = service.preview(work, call.id, read.body)
     return _editing(proposal, call, panel_of(answer, gaps, read, call), is_computed=True)
@@ -137,7 +143,8 @@ def merge(work: Writing, proposal_id: uuid.UUID, form: Form) -> Response:
         if name.startswith("_clash.") and form.text(f"_choice.{name.partition('.')[2]}") == MINE
     }
     merged = drafts.merge(work, proposal_id, body, base_version=versions.expected_version, own_paths=own_paths)
-    if merged.current_version != versions.current_version:
+    is_base_known = merged.base_version is not None
+    if merged.current_version != versions.current_version or is_base_known != versions.is_base_known:
         raise Conflict(
             "it was changed once more meanwhile", where="current_version", hint="look at both versions again"
         )
@@ -202,6 +209,7 @@ def _both(work: Work, proposal: ProposalWhole, call: CallOut, posted: PostedForm
         "theirs": theirs,
         "current_version": merged.current_version,
         "base_version": base,
+        "is_base_known": merged.base_version is not None,
         "posted": [(name, value) for name, value in posted.fields if not _steers(name)],
         "name_of": name_of,
         "shown": shown,
@@ -211,4 +219,6 @@ def _both(work: Work, proposal: ProposalWhole, call: CallOut, posted: PostedForm
 
 def _steers(name: str) -> bool:
     """Whether a field says what to do with the others, and is none of the proposal's."""
-    return name in ("csrf_token", "expected_version", "current_version", "_next") or name.startswith("_c")
+    return name in ("csrf_token", "expected_version", "current_version", "is_base_known", "_next") or name.startswith(
+        "_c"
+    )

@@ -211,7 +211,12 @@ CANDIDATES: Table[Row] = Table(
         ),
         Column("score_spread", _("± (95%%)"), lambda row: row.spread, kind="decimal"),
         Column("state", pgettext("award", "Outcome"), lambda row: str(label(row.state, "standing")), sort="state"),
-        Column("tier", _("Tier"), lambda row: None if row.option is None else row.option.tier),
+        Column(
+            "tier",
+            _("Tier"),
+            lambda row: None if row.option is None else label(row.option.tier, "tier"),
+            kind="enum",
+        ),
         Column("pool", _("Pool"), lambda row: row.pool, sort="pool"),
         Column("yen", _("Amount"), lambda row: None if row.option is None else row.option.yen, kind="yen", sort="yen"),
         Column(

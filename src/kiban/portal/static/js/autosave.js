@@ -2,6 +2,8 @@
 // save after the other. The version that the next save starts from comes back in a field data-version. With
 // data-autosave="at-once" what is chosen, unlike what is typed, is saved without waiting.
 
+import { resending } from "./resend.js";
+
 const TYPED = 1500; // milliseconds without typing
 const CHOSEN = 200; // by the keyboard one comes past other choices
 
@@ -28,13 +30,14 @@ for (const form of document.querySelectorAll("form[data-autosave]")) {
 
   form.addEventListener("input", ({ target }) => soon(isAtOnce && target.type === "radio" ? CHOSEN : TYPED));
   if (isAtOnce) form.addEventListener("change", () => soon(CHOSEN));
-  document.addEventListener("htmx:finally:request", ({ target, detail }) => {
+  const resend = resending(form, save);
+  document.addEventListener("htmx:finally:request", async ({ target, detail }) => {
     if ((detail.ctx?.sourceElement ?? target) !== form) return;
     isSaving = false;
     const version = form.querySelector("[data-version]");
     if (version) form.dataset.draftVersion = version.value;
     if (waiting) form.requestSubmit(waiting);
-    else if (isDirty) save();
+    else if (!(await resend(detail.ctx?.response?.status ?? 0)) && isDirty) save();
   });
   form.addEventListener("submit", (event) => {
     clearTimeout(timer);

@@ -5,6 +5,7 @@ import "./dialogs.js";
 import "./drafts.js";
 import "./fields.js";
 import "./keys.js";
+import { tellSession } from "./resend.js";
 import { announce, say, toast } from "./texts.js";
 
 /** To what is wrong with a form, if anything is. */
@@ -15,6 +16,7 @@ function look() {
   return found;
 }
 
+if (document.body.dataset.person) tellSession();
 look();
 document.addEventListener("htmx:after:swap", () => {
   if (!look()) announce(document.querySelector("[data-announce]")?.textContent.trim() ?? "");
@@ -25,6 +27,7 @@ document.addEventListener("htmx:before:response", (event) => {
   const { status, raw } = event.detail.ctx.response;
   if (status !== 401 && !(raw.redirected && new URL(raw.url).pathname === say("signIn"))) return;
   event.preventDefault();
-  document.getElementById("signed-out")?.showModal();
+  const dialog = document.getElementById("signed-out");
+  if (dialog && !dialog.open) dialog.showModal();
 });
 document.addEventListener("htmx:error", () => toast(say(navigator.onLine ? "notSent" : "offline"), { stays: true }));

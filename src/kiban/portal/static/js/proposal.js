@@ -2,13 +2,12 @@
 // leaving the page, and sends again what could not be sent. htmx does the saving (hx-post of the form).
 
 import "./page.js";
+import { resending } from "./resend.js";
 
 const form = document.getElementById("proposal-form");
 const version = form.elements.namedItem("expected_version");
 let isSaving = false;
 let then = null; // the button that was pressed while a save was under way
-let failures = 0;
-let retry = 0;
 
 const state = () => document.getElementById("save-state");
 
@@ -26,23 +25,7 @@ function tell(name) {
 
 const save = () => form.dispatchEvent(new Event("autosave"));
 
-/** Again after a while: soon at first, then every minute. */
-function failed() {
-  tell("failed");
-  failures += 1;
-  clearTimeout(retry);
-  retry = setTimeout(save, Math.min(60000, 2000 * 2 ** failures));
-}
-
-/** A session that was opened anew in another tab has another token; the form takes it over. */
-async function takeToken() {
-  const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const token = page.querySelector("#proposal-form [name=csrf_token]")?.value;
-  if (!token || token === form.elements.namedItem("csrf_token").value) return false;
-  for (const field of document.querySelectorAll("[name=csrf_token]")) field.value = token;
-  return true;
-}
+const resend = resending(form, save);
 
 form.addEventListener("input", () => {
   if (!isSaving) tell("waiting");
@@ -63,10 +46,7 @@ document.addEventListener("htmx:after:swap", () => {
 form.addEventListener("htmx:finally:request", async ({ detail }) => {
   isSaving = false;
   const status = detail.ctx?.response?.status ?? 0;
-  if (status === 403 && (await takeToken().catch(() => false))) save();
-  else if (status === 0 || status === 403 || status === 429 || status >= 500) failed();
-  else if (status === 401) tell("failed");
-  else failures = 0;
+  if (await resend(status)) tell("failed");
   if (then && status < 400 && status > 0) {
     const button = then;
     then = null;
@@ -74,9 +54,6 @@ form.addEventListener("htmx:finally:request", async ({ detail }) => {
   }
   then = null;
 });
-
-addEventListener("online", () => failures && save());
-document.addEventListener("visibilitychange", () => failures && !document.hidden && save());
 
 // A save by hand starts from the version that the save under way will have made.
 form.addEventListener(
@@ -112,7 +89,8 @@ async function changeRows(button) {
     target?.focus();
     save();
   } catch {
-    failed();
+    tell("failed");
+    resend(0);
   }
 }
 
