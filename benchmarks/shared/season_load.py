@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -150,10 +151,23 @@ def writing(office: Office, write_one: Callable[[Work, int], None]) -> Iterator[
         thread.join()
 
 
-def rounds_of(port: int, pid: int, reads: list[Read], *, clients: int, seconds: float, rounds: int) -> dict[str, Any]:
-    """The median round, with the server's CPU time per request beside what clients saw."""
+def rounds_of(
+    port: int,
+    pid: int,
+    reads: list[Read],
+    *,
+    clients: int,
+    seconds: float,
+    rounds: int,
+    per_second: float = 0.0,
+) -> dict[str, Any]:
+    """The median round, with the server's CPU time per request beside what clients saw.
+
+    Args:
+        per_second: as for `load`.
+    """
     before = _cpu_seconds(pid)
-    each = [load(port, reads, clients, seconds) for _ in range(rounds)]
+    each = [load(port, reads, clients, seconds, per_second) for _ in range(rounds)]
     requests = sum(found["requests"] for found in each)
     names = ("p50_ms", "p95_ms", "p99_ms", "per_second")
     return {
@@ -169,9 +183,14 @@ def _cpu_seconds(pid: int) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in (whole, *whole.children(recursive=True)))
 
 
-def load(port: int, reads: list[Read], clients: int, seconds: float) -> dict[str, Any]:
-    """Latencies as clients in a process of their own see them."""
-    given = json.dumps({"port": port, "reads": reads, "clients": clients, "seconds": seconds})
+def load(port: int, reads: list[Read], clients: int, seconds: float, per_second: float = 0.0) -> dict[str, Any]:
+    """Latencies as clients in a process of their own see them.
+
+    Args:
+        per_second: what all clients together ask for, at random moments (a Poisson process); a request that waits for
+            the client's last answer has waited since its moment. 0: each asks anew when it is answered.
+    """
+    given = json.dumps({"port": port, "reads": reads, "clients": clients, "seconds": seconds, "per_second": per_second})
     command = [sys.executable, __file__]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -195,7 +214,9 @@ def clients() -> None:
         ).encode()
         for path, header in given["reads"]
     ]
-    took, failed = asyncio.run(_run(given["port"], heads, given["clients"], given["seconds"]))
+    took, failed = asyncio.run(
+        _run(given["port"], heads, given["clients"], given["seconds"], given["per_second"] / given["clients"])
+    )
     took.sort()
 
     def at(part: float) -> float:
@@ -218,19 +239,33 @@ def clients() -> None:
 class Client(asyncio.Protocol):
     """One connection that always waits for one answer."""
 
-    def __init__(self, heads: list[bytes], seed: int, until: float, took: list[float]) -> None:
+    def __init__(self, heads: list[bytes], seed: int, until: float, took: list[float], per_second: float) -> None:
         self.draw, self.heads, self.until, self.took = random.Random(seed), heads, until, took
+        self.per_second = per_second
         self.failed, self.buffer, self.sent = 0, b"", 0.0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self._send()
+        self.sent = time.perf_counter()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self.per_second:
+            self.sent = time.perf_counter()
+            self._send()
+            return
+        self.sent += self.draw.expovariate(self.per_second)
+        if self.sent >= self.until:
+            self.transport.close()
+        else:
+            asyncio.get_running_loop().call_later(max(0.0, self.sent - time.perf_counter()), self._send)
 
     def _send(self) -> None:
-        self.buffer, self.sent = b"", time.perf_counter()
-        self.transport.write(self.draw.choice(self.heads))
+        self.buffer = b""
+        if not self.transport.is_closing():
+            self.transport.write(self.draw.choice(self.heads))
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -246,7 +281,7 @@ class Client(asyncio.Protocol):
         self.took.append(now - self.sent)
         self.failed += not head.startswith(b"http/1.1 200")
         if now < self.until:
-            self._send()
+            self._go_on()
         else:
             self.transport.close()
 
@@ -256,13 +291,16 @@ class Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def _run(port: int, heads: list[bytes], clients: int, seconds: float) -> tuple[list[float], int]:
+async def _run(
+    port: int, heads: list[bytes], clients: int, seconds: float, per_second: float
+) -> tuple[list[float], int]:
     loop = asyncio.get_running_loop()
     took: list[float] = []
     until = time.perf_counter() + seconds
     made = []
     for seed in range(clients):
-        _, client = await loop.create_connection(lambda seed=seed: Client(heads, seed, until, took), "127.0.0.1", port)
+        made_one = functools.partial(Client, heads, seed, until, took, per_second)
+        _, client = await loop.create_connection(made_one, "127.0.0.1", port)
         made.append(client)
     await asyncio.gather(*(client.done for client in made))
     return took, sum(client.failed for client in made)

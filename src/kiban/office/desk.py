@@ -82,7 +82,7 @@ def desk(work: Work) -> Desk:
         "change_requests": _count(ChangeRequest.id, ChangeRequest.status == ChangeStatus.REQUESTED),
         "reports": _count(MilestoneReport.id, MilestoneReport.status == ReportStatus.SUBMITTED),
         "incidents": _count(Incident.id, Incident.closed_at.is_(None)),
-        "alerts": _count(Alert.id, Alert.raised_at >= work.now - ALERT_DAYS, Alert.grant_id.in_(under_way)),
+        "alerts": _count(Alert.id, Alert.raised_at >= work.minute - ALERT_DAYS, Alert.grant_id.in_(under_way)),
         "differences": _count(Difference.id, Difference.explained_at.is_(None)),
         "notices_waiting": _count(Notice.id, Notice.status == NoticeStatus.WAITING),
         "notices_failed": _count(Notice.id, Notice.status == NoticeStatus.FAILED),
@@ -91,7 +91,7 @@ def desk(work: Work) -> Desk:
         "unchained": _count(AuditEvent.number, AuditEvent.number > linked),
     }
     row = work.session.execute(sa.select(*(each.label(name) for name, each in counts.items()))).one()
-    return Desk(**row._mapping, has_mail_server=bool(work.settings.smtp_url))
+    return Desk(**row._mapping, has_mail_server=bool(work.given_settings.smtp_url))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -92,10 +92,17 @@ def system_clock() -> datetime:
 
 @dataclass
 class Noticed:
-    """What a unit of work looked at. `beyond`: more than the database, so that the same rows may say something else
-    later: the clock, or the settings, which name places outside."""
+    """What a unit of work looked at beside the database, so that the same rows may say something else later.
+
+    `beyond`: the clock itself, or the settings, which name places outside. `until`: when what it asked of the clock
+    will first be answered otherwise.
+    """
 
     beyond: bool = False
+    until: datetime | None = None
+
+    def changes_at(self, instant: datetime) -> None:
+        self.until = instant if self.until is None else min(self.until, instant)
 
 
 @dataclass
@@ -117,6 +124,27 @@ class Work:
         """The instant at which this work began: one for all that it does."""
         self.noticed.beyond = True
         return self._now
+
+    @property
+    def today(self) -> date:
+        """The day that it is in Japan."""
+        day = self._now.astimezone(JST).date()
+        self.noticed.changes_at(datetime.combine(day + timedelta(days=1), time(), JST))
+        return day
+
+    @property
+    def minute(self) -> datetime:
+        """When the minute began in which this work did: for what may be told a minute late."""
+        minute = self._now.replace(second=0, microsecond=0)
+        self.noticed.changes_at(minute + timedelta(minutes=1))
+        return minute
+
+    def has_come(self, instant: datetime) -> bool:
+        """Whether it is that time, or later."""
+        if self._now >= instant:
+            return True
+        self.noticed.changes_at(instant)
+        return False
 
     @property
     def settings(self) -> Settings:

@@ -44,7 +44,7 @@ def test_a_published_call_is_everybodys_without_how_many_came(
     call = published(office, operator, pool)
     clock.forward(days=2, hours=1)
     with office.work(ANONYMOUS, read_only=True) as work:
-        shown = service.show_call(work, service.get_call_by_code(work, "2026-1"))
+        shown = service.show_call(work, service.get_call_by_code(work, "2026-1"), counts_down=True)
     assert (shown.is_open, shown.seconds_left) == (True, (27 * 24 + 23) * 3600)
     assert shown.closes_at_ja == "2026年5月1日（金）9時00分（日本時間）"
     assert [(offer.name, offer.gpus) for offer in shown.pools] == [(pool.name, 8)]

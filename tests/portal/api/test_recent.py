@@ -123,6 +123,20 @@ def test_an_answer_that_looked_at_the_clock_is_a_second_old_at_most(
     assert client.get(path).json()["seconds_left"] == left - 1 + 3600
 
 
+def test_a_page_that_asked_whether_a_time_has_come_holds_until_then(
+    app: FastAPI, office: Office, rows: Rows, clock: Clock
+) -> None:
+    rows.call(rows.pool(), opens_at=clock.now - timedelta(days=1), closes_at=clock.now + timedelta(days=1))
+    client = TestClient(app)
+    first = client.get("/ja/calls").text
+    seen = _statements(office)
+    clock.now += timedelta(hours=23)
+    assert client.get("/ja/calls").text == first
+    assert [statement for statement in seen if "SELECT" in statement] == []
+    clock.now += timedelta(hours=1)
+    assert client.get("/ja/calls").text != first
+
+
 def test_an_answer_that_did_not_holds_until_something_changes(
     client_of: ClientOf, office: Office, rows: Rows, clock: Clock
 ) -> None:

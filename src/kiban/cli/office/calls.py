@@ -67,7 +67,7 @@ def show(call: str, as_json: bool) -> None:
     from kiban.office.calls.times import left_en, left_ja
 
     with opened() as office, office.work(read_only=True) as work:
-        out = service.show_call(work, find_call(work, call))
+        out = service.show_call(work, find_call(work, call), counts_down=True)
     left = f"  {left_ja(out.seconds_left)} / {left_en(out.seconds_left)}" if out.seconds_left is not None else ""
     places = "" if out.cut_off_count is None else f" of {out.cut_off_count:,} places"
     most = out.constraints.most_proposals_per_organisation

@@ -69,8 +69,12 @@ def offered_pools(work: Work, call_id: uuid.UUID) -> dict[uuid.UUID, int]:
 
 def is_open(call: Call, now: datetime) -> bool:
     """Whether new proposals are taken: from `opens_at` on, until but not at `closes_at`, while places are left."""
-    has_place = call.cut_off_count is None or call.places_taken < call.cut_off_count
-    return takes_corrections(call, now) and has_place
+    return takes_corrections(call, now) and has_place(call)
+
+
+def has_place(call: Call) -> bool:
+    """Whether the call is not full."""
+    return call.cut_off_count is None or call.places_taken < call.cut_off_count
 
 
 def takes_corrections(call: Call, now: datetime) -> bool:
@@ -88,31 +92,36 @@ def seconds_left(call: Call, now: datetime) -> int | None:
     return int((call.closes_at - now).total_seconds()) if is_open(call, now) else None
 
 
-def show_calls(work: Work, calls: Sequence[Call]) -> list[CallOut]:
-    """Calls as this person may read them; nothing in them is the office's own but drafts, which `visible_to` keeps."""
+def show_calls(work: Work, calls: Sequence[Call], *, counts_down: bool = False) -> list[CallOut]:
+    """Calls as this person may read them; nothing in them is the office's own but drafts, which `visible_to` keeps.
+
+    Args:
+        counts_down: tell the seconds that are left, too.
+    """
     offers: defaultdict[uuid.UUID, list[OfferOut]] = defaultdict(list)
     for call_id, pool, gpus in repository.offers(work.session, [call.id for call in calls]):
         offers[call_id].append(
             OfferOut(pool_id=pool.id, gpus=gpus, name=pool.name, accelerator=pool.accelerator, site=pool.site)
         )
-    return [_show(work, call, tuple(offers[call.id])) for call in calls]
+    return [_show(work, call, tuple(offers[call.id]), counts_down) for call in calls]
 
 
-def show_call(work: Work, call: Call) -> CallOut:
-    return show_calls(work, [call])[0]
+def show_call(work: Work, call: Call, *, counts_down: bool = False) -> CallOut:
+    return show_calls(work, [call], counts_down=counts_down)[0]
 
 
-def _show(work: Work, call: Call, pools: tuple[OfferOut, ...]) -> CallOut:
+def _show(work: Work, call: Call, pools: tuple[OfferOut, ...], counts_down: bool) -> CallOut:
     is_told = is_insider(work.actor, call) or call.status is not CallStatus.PUBLISHED or call.cut_off is CutOff.COUNT
     columns = {name: getattr(call, name) for name in CallOut.model_fields if hasattr(Call, name)}
-    # Only what may be open looks at the clock: what is said of other calls holds until something changes.
-    seconds = seconds_left(call, work.now) if call.status is CallStatus.PUBLISHED else None
+    # Only what may be open asks for the time: what is said of other calls holds until something changes.
+    is_published = call.status is CallStatus.PUBLISHED
+    opens = is_published and has_place(call) and work.has_come(call.opens_at) and not work.has_come(call.closes_at)
     return CallOut.model_validate(
         columns
         | {
             "pools": pools,
-            "is_open": seconds is not None,
-            "seconds_left": seconds,
+            "is_open": opens,
+            "seconds_left": seconds_left(call, work.now) if opens and counts_down else None,
             "opens_at_ja": jst_ja(call.opens_at),
             "opens_at_en": jst_en(call.opens_at),
             "closes_at_ja": jst_ja(call.closes_at),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, timedelta
 
-from kiban.office import months
 from kiban.office.grants.books import Books, books_of
 from kiban.office.grants.figures import in_present_pool, linear_balance
 from kiban.office.grants.models import Grant
@@ -29,7 +28,7 @@ def burndown(work: Work, grant: Grant, books: Books | None = None) -> BurndownOu
     """
     books = books or books_of(work, [grant], by_day=True)[grant.id]
     prices, total = books.prices, books.whole
-    today = months.day_of(work.now)
+    today = work.today
     used: dict[str, int] = defaultdict(int)
     released: dict[str, int] = defaultdict(int)
     by_day: dict[date, list[tuple[AccountKind, str, int]]] = defaultdict(list)

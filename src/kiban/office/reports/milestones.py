@@ -121,8 +121,8 @@ def show_reports(work: Work, page: Page[MilestoneReport]) -> Page[ReportOut]:
 
 def is_late(work: Work, report: MilestoneReport) -> bool:
     """Handed in after its day, or not yet and the day is over. A report that is returned was handed in."""
-    handed_in = report.submitted_at or work.now
-    return calendar.day_of(handed_in) > report.due_on
+    handed_in = work.today if report.submitted_at is None else calendar.day_of(report.submitted_at)
+    return handed_in > report.due_on
 
 
 def show_report(work: Work, report: MilestoneReport) -> ReportOut:

@@ -114,7 +114,7 @@ def _decisions(work: Work) -> list[repository.Part]:
         Assignment.proposal_id == Proposal.id,
         Proposal.call_id == Call.id,
         Assignment.status == AssignmentStatus.ASSIGNED,
-        sa.or_(Assignment.due_at.is_(None), Assignment.due_at > work.now),
+        sa.or_(Assignment.due_at.is_(None), Assignment.due_at > work.minute),
     )
     return [
         part("study", Call.id, Call.title_ja, Call.title_en)

@@ -23,25 +23,25 @@ def list_calls(
 ) -> Page[CallOut]:
     """Every published call, for anybody; drafts too for operators and auditors."""
     rows = service.list_calls(work, page, status)
-    return Page(items=service.show_calls(work, rows.items), next_cursor=rows.next_cursor)
+    return Page(items=service.show_calls(work, rows.items, counts_down=True), next_cursor=rows.next_cursor)
 
 
 @router.post("", status_code=201, summary="Begin a call")
 def create_call(work: Writing, given: CallIn) -> CallOut:
     """Begin a draft, which operators can change as a whole until it is published."""
-    return service.show_call(work, drafting.create_call(work, given))
+    return service.show_call(work, drafting.create_call(work, given), counts_down=True)
 
 
 @router.get("/{call_id}", summary="One call, with countdown")
 def get_call(work: Reading, call_id: uuid.UUID) -> CallOut:
     """The call as it stands; `seconds_left` is of the office's clock."""
-    return service.show_call(work, service.get_call(work, call_id))
+    return service.show_call(work, service.get_call(work, call_id), counts_down=True)
 
 
 @router.put("/{call_id}", summary="Replace a draft")
 def update_call(work: Writing, call_id: uuid.UUID, given: CallRevision) -> CallOut:
     """Replace a draft whole; 409 where another person changed it since `version`."""
-    return service.show_call(work, drafting.update_call(work, call_id, given, given.version))
+    return service.show_call(work, drafting.update_call(work, call_id, given, given.version), counts_down=True)
 
 
 @router.get("/{call_id}/problems", summary="What keeps a draft from being published")
@@ -53,22 +53,22 @@ def get_problems(work: Reading, call_id: uuid.UUID) -> list[Problem]:
 @router.post("/{call_id}/publish", summary="Publish a draft")
 def publish_call(work: Writing, call_id: uuid.UUID) -> CallOut:
     """Make the draft public; 422 names every error."""
-    return service.show_call(work, lifecycle.publish_call(work, call_id))
+    return service.show_call(work, lifecycle.publish_call(work, call_id), counts_down=True)
 
 
 @router.post("/{call_id}/amend", summary="Amend a published call")
 def amend_call(work: Writing, call_id: uuid.UUID, given: Amendment) -> CallOut:
     """Move dates to later ones or change texts, with a reason that is recorded and told to those who apply."""
-    return service.show_call(work, lifecycle.amend_call(work, call_id, given))
+    return service.show_call(work, lifecycle.amend_call(work, call_id, given), counts_down=True)
 
 
 @router.post("/{call_id}/close", summary="Close a call before its date")
 def close_call(work: Writing, call_id: uuid.UUID, given: Closing) -> CallOut:
     """Take no more proposals; a closed call does not open again."""
-    return service.show_call(work, lifecycle.close_call(work, call_id, given.reason))
+    return service.show_call(work, lifecycle.close_call(work, call_id, given.reason), counts_down=True)
 
 
 @router.post("/{call_id}/archive", summary="Put a call away")
 def archive_call(work: Writing, call_id: uuid.UUID) -> CallOut:
     """Archive a decided call, a closed one without proposals, or a draft that is given up."""
-    return service.show_call(work, lifecycle.archive_call(work, call_id))
+    return service.show_call(work, lifecycle.archive_call(work, call_id), counts_down=True)

@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.kit.errors import BadInput
+from kiban.office.work import Noticed
 from kiban.portal.api import metrics, problems
 from kiban.portal.api.body import BodyReader
 from kiban.portal.api.problems import Tell, Trouble
@@ -72,7 +73,7 @@ class RequestContext:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         # What reads learn of what they look at, and whether what they answer may be kept.
-        state |= {"look": None, "tables": frozenset(), "beyond": True, "keep": True}
+        state |= {"look": None, "tables": frozenset(), "noticed": Noticed(beyond=True), "keep": True}
         state["address"] = client_address(scope, headers, self.surroundings.trusted_proxies)
         self._set_prefix(scope)
         status = 0

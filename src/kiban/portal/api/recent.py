@@ -5,7 +5,7 @@ that wait at that moment. Who calls, and what was answered, are then taken from 
 read from has changed: they are what the database would say again. So a session that was revoked is dead at once, in
 every server process, and nobody reads what was true before their own change. Beside that, a caller is known until the
 credential has to be looked at again, and an answer whose making looked at the clock, or outside the database, is a
-second old at most.
+second old at most; one that only asked which day it is, or whether some time has come, holds until that is otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 
 from kiban.office.changes import Changes, note_statements
 from kiban.office.database import Database
-from kiban.office.work import Actor, Clock
+from kiban.office.work import Actor, Clock, Noticed
 from kiban.portal.api import compression
 from kiban.portal.api.compression import Header
 
@@ -155,15 +155,14 @@ class Recents:
     def keep_actor(self, credential: str, actor: Actor, look: int, tables: frozenset[str]) -> None:
         self._actors.keep(credential, actor, look=look, tables=tables, until=actor.known_until)
 
-    def keep_answer(self, key: object, answer: Answer, *, look: int, tables: frozenset[str], beyond: bool) -> None:
-        """Args: beyond: whether its making looked at the clock or outside the database."""
+    def keep_answer(self, key: object, answer: Answer, *, look: int, tables: frozenset[str], noticed: Noticed) -> None:
+        """Args: noticed: what its making looked at beside the tables."""
         if len(answer.body) > LARGEST_ANSWER_BYTES:
             return
         self._bytes += len(answer.body)
         if self._bytes > MOST_ANSWERS_BYTES:  # counting every answer ever kept: those replaced are not looked for
             self.answers.clear()
             self._bytes = len(answer.body)
-        until = answer.actor.known_until
-        if beyond:
-            until = min(self._clock() + KEPT, until) if until is not None else self._clock() + KEPT
+        ends = (answer.actor.known_until, noticed.until, self._clock() + KEPT if noticed.beyond else None)
+        until = min((each for each in ends if each is not None), default=None)
         self.answers.keep(key, answer, look=look, tables=tables, until=until)

@@ -109,7 +109,7 @@ class WorkRoute(APIRoute):
         ):
             answer = Answer(state.actor, self, tuple(response.raw_headers), etag.encode(), body)
             recents.keep_answer(
-                key_of(request.scope), answer, look=state.look, tables=frozenset(state.tables), beyond=state.beyond
+                key_of(request.scope), answer, look=state.look, tables=frozenset(state.tables), noticed=state.noticed
             )
         if is_known(etag.encode(), request.headers.get("if-none-match", "").encode("latin-1")):
             response.status_code = 304
@@ -205,7 +205,7 @@ def _read(request: Request, actor: Actor, respond: Callable[[Work], Response]) -
 
 def _noticing(request: Request, work: Work, respond: Callable[[Work], Response]) -> Response:
     response = respond(work)
-    request.state.beyond = work.noticed.beyond
+    request.state.noticed = work.noticed
     return response
 
 

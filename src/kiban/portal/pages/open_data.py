@@ -55,8 +55,8 @@ def index(work: Reading) -> View | Response:
         "open_data/index.html",
         tables=open_data.TABLES,
         names=TABLES,
-        licence=work.settings.open_data_licence,
-        licence_name=LICENCES.get(work.settings.open_data_licence),
+        licence=work.given_settings.open_data_licence,
+        licence_name=LICENCES.get(work.given_settings.open_data_licence),
         years=sorted(years, reverse=True) if may_read_reports else [],
         whole=WHOLE,
     )

@@ -77,7 +77,7 @@ def index(work: Reading, query: ListQuery, status: Chosen[CallStatus] = None) ->
         )
     listing = TABLE.list(query, read, filters=[Filter.one_of("status", _("State"), status, states)], empty=empty)
     published = service.list_calls(work, PageRequest(limit=LARGEST), CallStatus.PUBLISHED).items
-    coming = [each for each in service.show_calls(work, published) if work.now < each.closes_at]
+    coming = [each for each in service.show_calls(work, published) if not work.has_come(each.closes_at)]
     return view(
         "calls/index.html",
         listing=listing,
@@ -95,13 +95,13 @@ def show(work: Reading, call_id: uuid.UUID) -> View | Response:
     is_officer = work.actor.has(Role.OPERATOR, call_id)
     is_insider = is_officer or work.actor.has(Role.AUDITOR, call_id)
     problems = lifecycle.problems_of(work, found) if is_insider and call.status is CallStatus.DRAFT else []
-    is_over = call.status not in (CallStatus.DRAFT, CallStatus.PUBLISHED) or work.now >= call.closes_at
+    is_over = call.status not in (CallStatus.DRAFT, CallStatus.PUBLISHED) or work.has_come(call.closes_at)
     return view(
         "calls/show.html",
         call=call,
         last_month=months.add(call.first_month, call.months - 1),
         total_gpu_seconds=gpu_seconds(call),
-        has_opened=is_over or work.now >= call.opens_at,
+        has_opened=is_over or work.has_come(call.opens_at),
         is_over=is_over,
         is_officer=is_officer,
         is_insider=is_insider,

@@ -11,7 +11,6 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import Response
 
-from kiban.office import months
 from kiban.office.calls.service import constraints_of
 from kiban.office.grants import alerts, repository, service
 from kiban.office.grants.books import Books, books_of
@@ -127,7 +126,7 @@ def index(work: Reading, query: ListQuery, status: Chosen[GrantStatus] = None) -
 def _rows(work: Work, page: Page[Grant]) -> Page[Row]:
     names = repository.names(work.session, [grant.id for grant in page.items])
     books = books_of(work, page.items)
-    today = months.day_of(work.now)
+    today = work.today
     return Page([Row(grant, names[grant.id], books[grant.id], today) for grant in page.items], page.next_cursor)
 
 
@@ -149,7 +148,7 @@ def show(work: Reading, grant_id: uuid.UUID) -> View | Response:
     grant = head.grant
     books = books_of(work, [grant], by_day=True)[grant.id]
     burned = burndown(work, grant, books)
-    today = months.day_of(work.now)
+    today = work.today
     tranches = service.tranches_of(work, grant)
     reports = milestones.show_reports(
         work, milestones.list_reports(work, PageRequest(limit=50, sort="due_on"), grant_id=grant.id)
