@@ -109,7 +109,10 @@ def body(pool: str, month: str) -> dict[str, Any]:
         "summary": "工場の保全記録を読み解く小型の日本語モデルを一から学習し、重みと評価を公開する。" * 3,
         "training": {
             "model": {
-                "shape": {"hidden": 512, "layers": 8, "heads": 8, "kv_heads": 4, "intermediate": 1536, "vocab": 32000}
+                "shape": {
+                    "hidden_size": 512, "num_hidden_layers": 8, "num_attention_heads": 8, "num_key_value_heads": 4,
+                    "intermediate_size": 1536, "vocab_size": 32000,
+                }
             },
             "tokens": 200_000_000,
         },

@@ -77,7 +77,9 @@ def fault_of(answer: Any, *, is_safe: bool = True) -> str:
         return "may be framed"
     # The yearly report is one file for keeping, its styles inside; it has no scripts.
     policy = headers["content-security-policy"].replace("style-src 'unsafe-inline'", "")
-    if "unsafe" in policy or "default-src 'none'" not in policy:
+    # A model's card has scripts, in an origin of nobody's.
+    is_apart = policy.startswith("sandbox") and "allow-same-origin" not in policy
+    if ("unsafe" in policy and not is_apart) or "default-src 'none'" not in policy:
         return "a policy that allows too much"
     if answer.status_code in (301, 302, 303, 307, 308):
         return "" if re.match(r"/(?![/\\])", headers["location"]) else f"leads to {headers['location']}"
@@ -283,8 +285,10 @@ def test_lists_whose_forms_were_sent_empty_are_shown(world: World) -> None:
     browser, wrong = browser_of(world, "operator"), []
     for visit in {visit.route.name: visit for visit in visits(world, "GET")}.values():
         plain, names = browser.get(visit.path).status_code, query_names(visit.route)
-        own = [name for name in names if name not in ("limit", "format", "cursor", "sort")]
-        answer = browser.get(visit.path + "?" + "&".join(f"{name}=" for name in own))
+        path, _mark, asked = visit.path.partition("?")
+        needed = [part.partition("=")[0] for part in asked.split("&")]
+        own = [name for name in names if name not in ("limit", "format", "cursor", "sort", *needed)]
+        answer = browser.get(f"{path}?{'&'.join([*filter(None, [asked]), *(f'{name}=' for name in own)])}")
         fault = fault_of(answer)
         if fault or (plain == 200 and answer.status_code not in (200, 422)):
             wrong.append(f"{visit.name} {own}: {answer.status_code} {fault}")

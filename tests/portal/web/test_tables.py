@@ -17,14 +17,17 @@ import jinja2
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.testclient import TestClient
 
 from kiban.office.calls.models import CallStatus
 from kiban.office.errors import Invalid
 from kiban.office.paging import LARGEST_DRAINED, Page, PageRequest
+from kiban.office.work import ANONYMOUS
 from kiban.portal.format import Formats
 from kiban.portal.i18n import Language, translations, using_language
+from kiban.portal.web import page as pages
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, Listing, ListQuery, ListRequest, Table
 from kiban.portal.web.views import TEMPLATES, view
 
@@ -284,5 +287,6 @@ def test_an_unknown_sort_is_refused_with_those_that_there_are() -> None:
 def test_of_two_lists_on_a_page_the_one_that_is_meant_is_downloaded() -> None:
     query = ListRequest(format="csv", table=TABLE.name)
     main, second = TABLE.of(ListRequest(), ROWS), TABLE.of(query, ROWS[:1], is_main=False)
-    answer = view("no/template.html", listing=main, beside=second)
+    with pages.making(pages.Page(Request({"type": "http", "state": {"actor": ANONYMOUS}}), "ja")):
+        answer = view("no/template.html", listing=main, beside=second)
     assert isinstance(answer, StreamingResponse)

@@ -17,10 +17,10 @@ from kiban.office.guards.file_name import content_disposition
 # reach no cookie and none of the office's pages.
 CARD_CSP = (
     "sandbox allow-popups allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "img-src data:; font-src data:"
+    "img-src data:; font-src data:; frame-ancestors 'none'"
 )
 CARD_FILE = "card.html"
-_NEVER_RUN = "sandbox; default-src 'none'"
+_NEVER_RUN = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
 @dataclass(frozen=True)
