@@ -240,8 +240,8 @@ def test_headers_that_do_not_come_close_the_connection(monkeypatch: pytest.Monke
 
     import uvicorn
 
+    from kiban.kit.addresses import claim_port
     from kiban.use.serving import server as server_module
-    from kiban.use.serving.options import claim_port
 
     monkeypatch.setattr(server_module, "HEADERS_TIMEOUT_S", 0.1)
 

@@ -43,13 +43,14 @@ def portal(
     Makes the database where there is none, and asks for the first operator, or prints a link to the page that does.
     `kiban office serve` is the same server alone, for a service with PostgreSQL behind a proxy.
     """
+    from kiban.kit.addresses import claim_port
     from kiban.kit.errors import BadInput
     from kiban.office.settings import Settings
     from kiban.portal import server, standalone
 
     if model and no_model:
         raise BadInput("either a model or none", where="--model", hint="leave --no-model out")
-    listener = server.listen(host, port)
+    listener = claim_port(host, port)
     address = standalone.Address(host, listener.getsockname()[1], path_prefix)
     os.environ.update(standalone.surroundings(os.environ, address, store.absolute()))  # the workers read it
     settings = Settings.from_environment()

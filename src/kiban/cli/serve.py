@@ -82,9 +82,10 @@ def serve(
     """
     from dataclasses import replace
 
+    from kiban.kit.addresses import claim_port
     from kiban.use.locate import locate
     from kiban.use.serving import vllm
-    from kiban.use.serving.options import ServeOptions, claim_port
+    from kiban.use.serving.options import ServeOptions
 
     keys = api_keys or tuple(filter(None, os.environ.get("KIBAN_API_KEYS", "").split(",")))
     if not all(key.strip() == key and key for key in keys):

@@ -21,7 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
-from kiban.kit.errors import BadInput
+from kiban.kit.addresses import address_url
 from kiban.office import schema
 from kiban.office.office import Office
 from kiban.office.settings import Settings
@@ -84,40 +84,16 @@ def prepare(settings: Settings) -> None:
         office.close()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take an address, before anything is done that takes long. Who asks there meanwhile waits.
-
-    Args:
-        port: 0 for any free one.
-
-    Raises:
-        BadInput: it cannot be listened on.
-    """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(CONNECTIONS)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        told = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-        raise BadInput("cannot listen on this address", where=f"{host}:{port}", hint=told) from None
-    return listener
-
-
 def serve(listener: socket.socket, workers: int, ready: Callable[[str], None]) -> None:
     """Serve until a signal says otherwise.
 
     Args:
-        listener: as `listen` gave it; closed at the end.
+        listener: as `kiban.kit.addresses.claim_port` gave it; closed at the end.
         ready: told the address once requests are answered.
     """
-    host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
         "kiban.portal.server:app",
         factory=True,
-        host=host,
-        port=port,
         workers=workers,
         log_config=None,
         access_log=False,
@@ -129,8 +105,7 @@ def serve(listener: socket.socket, workers: int, ready: Callable[[str], None]) -
         loop="uvloop",
         http=BoundedHeads,
     )
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{port}"
+    url = address_url(listener)
     figures = Path(tempfile.mkdtemp(prefix="kiban-metrics-")) if workers > 1 else None
     if figures is not None:
         os.environ[FIGURES] = str(figures)

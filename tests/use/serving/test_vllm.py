@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from kiban.kit.addresses import claim_port
 from kiban.kit.errors import BadInput
 from kiban.use.locate import Located
 from kiban.use.serving import vllm
-from kiban.use.serving.options import ServeOptions, claim_port
+from kiban.use.serving.options import ServeOptions
 
 LOCATED = Located(Path("/store/artifacts/abc"), "demo", ("demo/model",), "ab" * 32, None)
 OPTIONS = ServeOptions(

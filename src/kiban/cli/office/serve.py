@@ -22,11 +22,12 @@ def serve(host: str, port: int, workers: int, path_prefix: str, as_json: bool) -
     """
     if path_prefix:
         os.environ["KIBAN_PATH_PREFIX"] = path_prefix  # the workers read it
+    from kiban.kit.addresses import claim_port
     from kiban.office.settings import Settings
     from kiban.portal import server
 
     settings = Settings.from_environment()
-    listener = server.listen(host, port)
+    listener = claim_port(host, port)
     server.prepare(settings)
 
     def ready(url: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from kiban.kit.addresses import address_url
 from kiban.kit.errors import BadInput
 from kiban.kit.units import format_count
 from kiban.use.locate import Located
@@ -22,7 +23,7 @@ from kiban.use.serving.engine import Engine
 from kiban.use.serving.http import Keys
 from kiban.use.serving.loading import LoadedModel, load
 from kiban.use.serving.metrics import Metrics
-from kiban.use.serving.options import ServeOptions, address_url
+from kiban.use.serving.options import ServeOptions
 
 HEADERS_TIMEOUT_S = 20.0
 KEEP_ALIVE_S = 60

@@ -17,9 +17,10 @@ from types import FrameType
 
 import httpx
 
+from kiban.kit.addresses import address_url
 from kiban.kit.errors import BadInput
 from kiban.use.locate import Located
-from kiban.use.serving.options import ServeOptions, address_url
+from kiban.use.serving.options import ServeOptions
 
 DTYPES = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16"}
 
