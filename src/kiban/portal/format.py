@@ -180,6 +180,7 @@ class Formats:
 
     def __init__(self, language: Language, era: bool = False) -> None:
         self.text = PlainFormats(language, era)
+        self.comma = "、" if language == "ja" else ", "  # between the entries of a list
 
     def yen(self, value: Number) -> Markup:
         return _data("money", _rounded(value), self.text.yen_exact(value), self.text.yen(value))

@@ -76,10 +76,24 @@ def test_every_figure_is_the_sum_of_what_it_drills_down_to(running: Running) -> 
             assert followed > 15
 
 
-def every_row(reading: Reading, key: str) -> list[float]:
+def test_a_grants_part_of_a_figure_is_the_sum_of_its_own_postings(running: Running) -> None:
+    season(running)
+    with running.funded.office.work(read_only=True) as work:
+        reading = read(work, ALL)
+        for key in ("used.yen", "awarded.yen", "budget.yen"):
+            parts = [part for part in reading.parts(key) if part.grant_id is not None]
+            assert bool(parts) == (key != "budget.yen")
+            for part in parts:
+                rows = every_row(reading, key, part.grant_id)
+                assert (sum(rows), len(rows)) == (part.value, part.count)
+            assert every_row(reading, key, uuid.uuid4()) == []
+
+
+def every_row(reading: Reading, key: str, grant_id: uuid.UUID | None = None) -> list[float]:
     rows, cursor = [], None
     while True:
-        page = reading.rows(key, PageRequest(cursor, limit=2))
+        page = reading.rows(key, PageRequest(cursor, limit=2), grant_id)
+        assert grant_id is None or {row.grant_id for row in page.items} <= {grant_id}
         rows += [row.value or 0 for row in page.items]
         cursor = page.next_cursor
         if cursor is None:

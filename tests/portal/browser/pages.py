@@ -188,6 +188,7 @@ UNLISTED = frozenset(
 
 PAGES = (
     Listed("home", ""),
+    Listed("about", "/about"),
     Listed("sign-in", "/sign-in"),
     Listed("preferences", "/preferences"),
     Listed("home-applicant", "", "applicant"),
@@ -276,6 +277,7 @@ PAGES = (
         _row("/grants/changes/", "SELECT id FROM change_requests ORDER BY requested_at DESC LIMIT 1"),
         "operator",
     ),
+    Listed("alerts", "/grants/alerts", "operator"),
     Listed("incidents", "/grants/incidents", "operator"),
     Listed("incident", _row("/grants/incidents/", "SELECT id FROM incidents ORDER BY id LIMIT 1"), "operator"),
     Listed("model-release", _row("/grants/models/", "SELECT id FROM model_releases ORDER BY id LIMIT 1"), "operator"),

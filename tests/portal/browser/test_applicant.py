@@ -95,9 +95,12 @@ def test_what_is_typed_after_the_session_ended_is_sent_after_the_next_sign_in(
 ) -> None:
     noise.allow("status of 40[13]")
     page = page_of("applicant", language="en")
+    drafts = "SELECT count(*) AS drafts FROM proposals WHERE status = 'draft'"
+    before = season.row_of(drafts)[0]
     page.goto(f"/en/calls/{season.id_of(OPEN_CALL)}/apply")
-    page.locator("main form[action$='/apply'] button[type=submit]").click()
+    page.locator("main form[action$='/apply'] button[type=submit]").click(click_count=3)  # as impatient people do
     page.wait_for_url(re.compile("/edit"))
+    assert season.row_of(drafts)[0] == before + 1
     [cookie] = [each for each in page.context.cookies() if each["name"] == cookie_name(season.office.settings)]
     page.context.clear_cookies(name=cookie["name"])
     page.locator("[name=title]").fill(TITLE)

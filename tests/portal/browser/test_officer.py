@@ -111,7 +111,7 @@ def _solve_for_half(page: Page, budget_yen: int, javascript: bool) -> None:
     if javascript:
         page.locator("[data-budget-slider]").fill("50")
         expect(page.locator("[data-budget]")).to_have_value(half)
-    page.locator("form[data-solving] summary").click()
+    page.locator("form:has([data-solving]) summary").click()
     for box in page.locator("[name='objectives[]']:not([value=merit])").all():
         box.uncheck()
     page.locator("[name=draws]").fill("5")
@@ -122,7 +122,7 @@ def _solve_for_half(page: Page, budget_yen: int, javascript: bool) -> None:
 def _solve(page: Page, budget_yen: str) -> None:
     before = page.url
     page.locator("[data-budget]").fill(budget_yen)
-    page.locator("form[data-solving] .actions button").click(timeout=SOLVING)
+    page.locator("form:has([data-solving]) .actions button").click(timeout=SOLVING)
     page.wait_for_url(lambda url: url != before and "notice=studio.solved" in url, timeout=SOLVING)
 
 

@@ -212,6 +212,21 @@ def test_two_tabs_lose_nothing(season: Season, applicant: TestClient) -> None:
     assert body_in(season, proposal_id)["title"] == "右の題名"
 
 
+def test_a_row_that_was_added_is_compared_in_words(season: Season, applicant: TestClient) -> None:
+    proposal_id = season.draft(milestones=[])
+    path = f"/ja/proposals/{proposal_id}"
+    form = form_of(applicant.get(f"{path}/edit"), "/edit")
+    given = {"title": "評価", "due_month": "2026-09", "kpis.0.name": "F1", "kpis.0.target": "0.5"}
+    milestone = {f"milestones.0.{name}": value for name, value in given.items()}
+    team = {"team.0.name": "山田", "team.0.email": "yamada@example.jp", "team.0.role": "責任者"}
+    assert form.send(applicant, **milestone, **team).status_code == 303
+    diff = applicant.get(f"{path}/diff?before=1&after=2").text
+    for words in ("題名: <bdi", "目標値: 0.5", "役割: <bdi"):
+        assert words in diff
+    for raw in ("due_month", "kpis", "{"):
+        assert raw not in diff.partition("<main")[2].partition("</main")[0]
+
+
 def test_what_another_window_saved_while_typing_is_no_clash_and_stays(season: Season, applicant: TestClient) -> None:
     proposal_id = season.draft()
     path = f"/ja/proposals/{proposal_id}"

@@ -132,7 +132,7 @@ def test_a_long_list_in_pages_and_in_order(browser_of: BrowserOf, shelf: Shelf) 
     found, path = [], "/ja/runs?limit=2&sort=name"
     while path:
         page = client.get(path).text
-        found += re.findall(r'<th scope="row"><a href="/ja/runs/[0-9a-f]{64}"><bdi>([^<]*)', page)
+        found += re.findall(r'<th scope="row"><a href="/ja/runs/[0-9a-f]{64}"><bdi[^>]*>([^<]*)', page)
         following = re.search(r'href="([^"]*)" id="table-artifacts-next"', page)
         path = "/ja/runs" + following[1].replace("&amp;", "&") if following else ""
     names = ["hinoki/card", "hinoki/corpus", "hinoki/evaluation", "hinoki/model", "others/card", "others/evaluation"]

@@ -130,7 +130,7 @@ def paged(rows: list[Row], seen: list[PageRequest]) -> Any:
 def test_nothing_that_somebody_typed_becomes_markup_or_a_formula() -> None:
     html = shown(TABLE.of(ListRequest(), ROWS))
     assert "<script" not in html
-    assert "<bdi>&lt;script&gt;alert(" in html
+    assert re.search(r"<bdi[^>]*>&lt;script&gt;alert\(", html)
     titles = [row[0] for row in as_csv(TABLE.of(ListRequest(format="csv"), ROWS))[1:]]
     assert titles == [
         "'=1+1", ROWS[1].title, "-12", "'+cmd|' /C calc'!A0", "'＝HYPERLINK", ROWS[5].title, "'@SUM", "'\tx"
@@ -174,7 +174,7 @@ def test_a_file_has_every_page_of_the_rows_on_screen() -> None:
     requests: list[PageRequest] = []
     while True:
         listing = TABLE.list(query, paged(rows, requests))
-        screen += re.findall(r'<th scope="row"><a [^>]*><bdi>(.*?)</bdi>', shown(listing))
+        screen += re.findall(r'<th scope="row"><a [^>]*><bdi[^>]*>(.*?)</bdi>', shown(listing))
         if listing.next is None:
             break
         query = replace(query, cursor=re.search(r"cursor=(\d+)", listing.next)[1])  # type: ignore[index]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -77,17 +78,26 @@ def _visible_to(session: Session, actor: Actor) -> sa.ColumnElement[bool]:
     """
     if actor.person_id is None:
         return sa.true()
-    calls = session.scalars(calls_at_stake(actor.person_id)).all()
-    closed = sa.or_(conflict_exists(actor.person_id), Proposal.call_id.in_(calls))
-    forbidden = sa.select(Proposal.id).where(closed)
-    assignments = sa.select(Assignment.id).where(Assignment.proposal_id.in_(forbidden))
-    reviews = sa.select(Review.id).where(Review.assignment_id.in_(assignments))
-    hidden = [str(row_id) for row_id in session.scalars(sa.union_all(forbidden, assignments, reviews))]
+    at_stake, closed = _closed()
+    calls = session.scalars(at_stake, {"person": actor.person_id}).all()
+    hidden = [str(row_id) for row_id in session.scalars(closed, {"person": actor.person_id, "calls": calls})]
     parts: list[sa.ColumnElement[bool]] = [AuditEvent.subject_id.not_in(hidden)] if hidden else []
     if calls:
         judging = sa.or_(AuditEvent.action.startswith("awards."), AuditEvent.action.startswith("reviews."))
         parts.append(sa.not_(sa.and_(AuditEvent.subject_id.in_([str(call_id) for call_id in calls]), judging)))
     return sa.and_(sa.true(), *parts)
+
+
+@functools.cache
+def _closed() -> tuple[sa.Executable, sa.Executable]:
+    """Calls at stake for the parameter `person`; and what of proposals is closed to them, given these as `calls`."""
+    # Made once: this page is read anew after every act, and to put the statement together takes longer than to run it.
+    person = sa.bindparam("person", type_=sa.Uuid())
+    is_closed = sa.or_(conflict_exists(person), Proposal.call_id.in_(sa.bindparam("calls", expanding=True)))
+    proposals = sa.select(Proposal.id).where(is_closed).cte()  # named, so that it is found once and not three times
+    assignments = sa.select(Assignment.id).join(proposals, proposals.c.id == Assignment.proposal_id).cte()
+    reviews = sa.select(Review.id).join(assignments, assignments.c.id == Review.assignment_id)
+    return calls_at_stake(person), sa.union_all(sa.select(proposals.c.id), sa.select(assignments.c.id), reviews)
 
 
 # --- the chain

@@ -7,6 +7,7 @@ that.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -41,12 +42,16 @@ def names_in(body: Mapping[str, Any], *organisation_names: str) -> list[str]:
 
 def blinded(body: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """The body without its team, and with `names` blacked out everywhere else."""
-    patterns = [_pattern(name) for name in names]
-    pattern = re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
+    pattern = _compiled(tuple(names))
     rest = {key: value for key, value in body.items() if key != "team"}
     result = _blacken(rest, pattern)
     assert isinstance(result, dict)
     return result
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(names: tuple[str, ...]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(_pattern, names)), re.IGNORECASE) if names else None
 
 
 def _pattern(name: str) -> str:
@@ -59,6 +64,7 @@ def _pattern(name: str) -> str:
     return f"{start}(?:{pattern}){end}"
 
 
+@functools.lru_cache(maxsize=4096)
 def _any_width(character: str) -> str:
     folded = unicodedata.normalize("NFKC", character)
     wide = chr(ord(folded) + 0xFEE0) if len(folded) == 1 and "!" <= folded <= "~" else folded

@@ -7,7 +7,7 @@ files are in `attachments`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from kiban.office.calls import service as calls
@@ -211,10 +211,12 @@ def get_version(work: Work, proposal_id: uuid.UUID, number: int) -> ProposalVers
     return version
 
 
-def _shown_body(seen: Seen, body: Mapping[str, Any]) -> dict[str, Any]:
+def _shown_body(seen: Seen, body: Mapping[str, Any], only: Collection[str] | None = None) -> dict[str, Any]:
+    """Args: only: the fields that are wanted; None means all."""
+    wanted = body if only is None else {field: body[field] for field in only if field in body}
     if seen.view is View.BLIND:
-        return blinded(body, names_in(body, seen.organisation.name_ja, seen.organisation.name_en))
-    return dict(body)
+        return blinded(wanted, names_in(body, seen.organisation.name_ja, seen.organisation.name_en))
+    return dict(wanted)
 
 
 def _present(work: Work, rows: Sequence[Seen]) -> list[ProposalOut]:
@@ -229,7 +231,8 @@ def _head(seen: Seen, version: ProposalVersion | None) -> dict[str, Any]:
     title, theme, updated_at = proposal.title, proposal.theme, proposal.updated_at
     if seen.view is not View.WHOLE:
         assert version is not None
-        read, _ = read_body(_shown_body(seen, version.body))
+        shown = _shown_body(seen, version.body, only=("title", "theme"))
+        read, _ = read_body(shown)
         title, theme, updated_at = read.title, read.theme, proposal.submitted_at or version.saved_at
     return {
         "id": proposal.id,

@@ -6,6 +6,7 @@ and what it drills down to cannot differ.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -76,8 +77,11 @@ class Reading:
     def figures(self) -> tuple[Figure, ...]:
         return tuple(self.figure(key) for key in self.definitions)
 
-    def rows(self, key: Key, page: PageRequest) -> Page[FigureRow]:
+    def rows(self, key: Key, page: PageRequest, grant_id: uuid.UUID | None = None) -> Page[FigureRow]:
         """What a figure is made of; the values of all rows add up to it, except for a ratio.
+
+        Args:
+            grant_id: of a figure of postings, those alone that moved amounts of this grant's accounts.
 
         Raises:
             NotFound: no such figure.
@@ -85,7 +89,7 @@ class Reading:
         """
         figure, definition = self.figure(key), self.definitions[key]
         if isinstance(definition, Summed):
-            items, cursor = sums.page(self.work.session, definition.rows, page)
+            items, cursor = sums.page(self.work.session, definition.rows, page, grant_id)
             return Page(items, cursor)
         parts = [self.figure(each) for each in definition.of]
         values: Sequence[int | float | None] = [part.value for part in parts]

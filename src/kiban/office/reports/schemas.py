@@ -46,13 +46,17 @@ class Figure(Schema):
 
 
 class FigureRow(Schema):
-    """One posting, record or figure and what it adds to the figure asked for, in that one's unit."""
+    """One posting, record or figure and what it adds to the figure asked for, in that one's unit.
+
+    `grant_id`: of a posting, the grant whose account it moved an amount of; null for a call's own.
+    """
 
     kind: str = Field(examples=["posting"])
     id: str = Field(examples=["1042"])
     at: datetime | date | None
     label: str
     value: int | float | None
+    grant_id: uuid.UUID | None = None
 
 
 class Programme(Schema):

@@ -156,18 +156,34 @@ def parts(session: Session, rows: Rows) -> list[Part]:
     ]
 
 
-def page(session: Session, rows: Rows, request: PageRequest) -> tuple[list[FigureRow], str | None]:
-    found = read_page(session, rows.statement, rows.key, request)
+def page(
+    session: Session, rows: Rows, request: PageRequest, grant_id: uuid.UUID | None = None
+) -> tuple[list[FigureRow], str | None]:
+    """Args: grant_id: of postings, those alone that moved amounts of this grant's accounts."""
+    statement = rows.statement
+    grant: sa.ColumnElement[Any] = sa.null()
+    if rows.account is not None:
+        statement = statement.join(Account, Account.number == rows.account)
+        grant = Account.grant_id.expression
+        if grant_id is not None:
+            statement = statement.where(Account.grant_id == grant_id)
+    found = read_page(session, statement, rows.key, request)
     keys = [getattr(item, rows.key.key) for item in found.items]
+    values: dict[Any, tuple[int, uuid.UUID | None]]
     if rows.part is not None:
-        values = {key: rows.part(item) for key, item in zip(keys, found.items, strict=True)}
+        values = {key: (rows.part(item), None) for key, item in zip(keys, found.items, strict=True)}
     else:
         assert rows.value is not None
-        chosen = rows.statement.with_only_columns(rows.key, rows.value).where(rows.key.in_(keys))
-        values = {key: int(value) for key, value in session.execute(chosen)} if keys else {}
+        chosen = statement.with_only_columns(rows.key, rows.value, grant).where(rows.key.in_(keys))
+        values = {key: (int(value), whose) for key, value, whose in session.execute(chosen)} if keys else {}
     items = [
         FigureRow(
-            kind=rows.kind, id=str(key), at=rows.at(item), label=rows.label(item), value=_scaled(values[key], rows)
+            kind=rows.kind,
+            id=str(key),
+            at=rows.at(item),
+            label=rows.label(item),
+            value=_scaled(values[key][0], rows),
+            grant_id=values[key][1],
         )
         for key, item in zip(keys, found.items, strict=True)
     ]

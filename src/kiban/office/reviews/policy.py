@@ -1,7 +1,7 @@
 """Who stands too near to a proposal to judge or see it, and who was asked to judge it: both as parts of a query.
 
 Each function gives an SQL expression correlated on `Proposal`, for a statement that selects from it. The person is an
-id, or a column of the statement that holds one.
+id, or a column or a parameter of the statement that holds one.
 
 Who competes in a call has no seat in its office: the panel, operators and auditors are shut out of a whole call while
 they have a stake in it (`calls_at_stake`), whatever they know of the single proposal. A conflict of interest without a
@@ -13,7 +13,7 @@ from __future__ import annotations
 import uuid
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import InstrumentedAttribute
 
 from kiban.office.calls.models import Call, CallStatus
 from kiban.office.database import shared_alias
@@ -22,7 +22,7 @@ from kiban.office.proposals.models import Proposal, ProposalStatus, Submission, 
 from kiban.office.reviews.models import Assignment, AssignmentStatus, ConflictOfInterest, DiscussionWindow, Review
 from kiban.office.work import Actor, Role
 
-Who = uuid.UUID | InstrumentedAttribute[uuid.UUID]
+Who = uuid.UUID | InstrumentedAttribute[uuid.UUID] | sa.BindParameter[uuid.UUID]
 
 # Proposals that are judged, or were, whatever became of them afterwards.
 JUDGED = (ProposalStatus.SUBMITTED, ProposalStatus.AWARDED, ProposalStatus.REJECTED)
@@ -32,6 +32,8 @@ _PERSON, _ENTRY = shared_alias(Person), shared_alias(Proposal)
 _MEMBER, _CALL = shared_alias(TeamMember), shared_alias(Call)
 _INSIDER, _NAMED, _COLLEAGUE = shared_alias(Person), shared_alias(TeamMember), shared_alias(Person)
 _RIVAL_ENTRY, _RIVAL, _RIVAL_MEMBER = shared_alias(Proposal), shared_alias(Person), shared_alias(TeamMember)
+_WRITER, _WRITTEN = shared_alias(Person), shared_alias(TeamMember)
+_ASKED, _REVIEWED = shared_alias(Assignment), shared_alias(Assignment)
 
 
 def conflict_exists(actor_person_id: Who) -> sa.ColumnElement[bool]:
@@ -110,7 +112,7 @@ def has_stake(person_id: uuid.UUID) -> sa.ColumnElement[bool]:
     return Proposal.call_id.in_(calls_at_stake(person_id))
 
 
-def calls_at_stake(person_id: uuid.UUID) -> sa.CompoundSelect[uuid.UUID]:
+def calls_at_stake(person_id: Who) -> sa.CompoundSelect[uuid.UUID]:
     """Calls in which this person competes, so that rivals' proposals and the deliberations are closed to them.
 
     A stake is a proposal of the person's own organisation, one they wrote, or one whose team they are in. It counts as
@@ -146,7 +148,7 @@ def calls_at_stake(person_id: uuid.UUID) -> sa.CompoundSelect[uuid.UUID]:
 
 def takes_part(person_id: Who) -> sa.ColumnElement[bool]:
     """Whether this person wrote the proposal, or their e-mail address or ORCID iD is in its team."""
-    person, member = aliased(Person), aliased(TeamMember)
+    person, member = _WRITER, _WRITTEN
     in_team = (
         sa.select(member.id)
         .where(
@@ -166,7 +168,7 @@ def assigned_to(person_id: Who, *statuses: AssignmentStatus) -> sa.ColumnElement
     Args:
         statuses: others than assigned and done.
     """
-    own = aliased(Assignment)
+    own = _ASKED
     wanted = statuses or (AssignmentStatus.ASSIGNED, AssignmentStatus.DONE)
     return (
         sa.select(own.id)
@@ -188,7 +190,7 @@ def may_judge(actor: Actor) -> sa.ColumnElement[bool]:
     if actor.person_id is None:
         return judged if actor.is_system else sa.false()
     person_id = actor.person_id
-    own = aliased(Assignment)
+    own = _REVIEWED
     submitted = (
         sa.select(own.id)
         .where(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kiban.office.guards.tokens import token_digest
+from kiban.office.work import Actor
+from kiban.portal.api import identity
 from kiban.portal.api.compression import takes_gzip
 from kiban.portal.api.recent import Answer, Kept, Recents
 
@@ -47,7 +51,7 @@ class KeptAnswers:
         kept = answers.find(key)
         if kept is None:
             kept = await self._made_by_another(key)
-        if kept is not None:
+        if kept is not None and await self._is_still(kept.value.actor, scope):
             state["actor"], scope["route"] = kept.value.actor, kept.value.route
             await _send(kept.value, headers, send)
             return
@@ -60,6 +64,18 @@ class KeptAnswers:
             given = b";".join(value for name, value in scope["headers"] if name == b"cookie")
             shown = given if any(cookie in given for cookie in self._cookies) else b""
         return token_digest(shown.decode("latin-1")) if shown else ""
+
+    async def _is_still(self, actor: Actor, scope: Scope) -> bool:
+        """Whether the caller is who they were; a credential that has not been looked at for a while is, first."""
+        if actor.known_until is None:
+            return True
+        recent = self.recents.find_actor(scope["state"]["credential"])
+        if recent is not None:
+            return recent.value == actor
+        try:
+            return await run_in_threadpool(identity.identify, Request(scope), None) == actor
+        except Exception:  # the route meets it too, and knows how to say so
+            return False
 
     async def _made_by_another(self, key: Key) -> Kept[Answer] | None:
         """The answer to a request that asks the same and came first: many ask again once something has changed."""

@@ -4,8 +4,9 @@ Before each read the database is asked what has changed (`office/changes.py`), b
 that wait at that moment. Who calls, and what was answered, are then taken from memory if none of the tables they were
 read from has changed: they are what the database would say again. So a session that was revoked is dead at once, in
 every server process, and nobody reads what was true before their own change. Beside that, a caller is known until the
-credential has to be looked at again, and an answer whose making looked at the clock, or outside the database, is a
-second old at most; one that only asked which day it is, or whether some time has come, holds until that is otherwise.
+credential has to be looked at again; what they were answered holds on if they are who they were. An answer whose making
+looked at the clock, or outside the database, is a second old at most; one that only asked which day it is, or whether
+some time has come, holds until that is otherwise.
 """
 
 from __future__ import annotations
@@ -163,6 +164,6 @@ class Recents:
         if self._bytes > MOST_ANSWERS_BYTES:  # counting every answer ever kept: those replaced are not looked for
             self.answers.clear()
             self._bytes = len(answer.body)
-        ends = (answer.actor.known_until, noticed.until, self._clock() + KEPT if noticed.beyond else None)
+        ends = (noticed.until, self._clock() + KEPT if noticed.beyond else None)
         until = min((each for each in ends if each is not None), default=None)
         self.answers.keep(key, answer, look=look, tables=tables, until=until)

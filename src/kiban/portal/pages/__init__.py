@@ -1,6 +1,7 @@
 """The pages, one file for each area of the programme."""
 
 AREAS = (
+    "about",
     "account",
     "audit",
     "awards",

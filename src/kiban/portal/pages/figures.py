@@ -13,8 +13,10 @@ from starlette.responses import Response
 
 from kiban.office.ledger.accounts import YEN
 from kiban.office.ledger.accounts import gpu_seconds as gpu_unit
-from kiban.office.reports import overview_repository, programme
+from kiban.office.paging import Page, PageRequest
+from kiban.office.reports import figures, overview_repository, programme
 from kiban.office.reports.overview import MONEY, Overview, overview
+from kiban.office.reports.overview_repository import PublicGrant
 from kiban.office.reports.programme import Wanted
 from kiban.office.reports.schemas import FigureRow
 from kiban.office.reports.sums import Part
@@ -214,21 +216,29 @@ class Line:
     unit: str
     href: str | None
     name: str
+    grant: PublicGrant | None
 
     @property
     def value(self) -> float | None:
         return self.row.value
 
 
-LINES: Table[Line] = Table(
-    "rows",
-    [
-        Column("label", _("Record"), lambda line: line.name, href=lambda line: line.href),
-        Column("at", _("Day"), lambda line: line.row.at, kind="date"),
-        AmountColumn("value", _("Adds"), kind="decimal"),
-    ],
-    caption=_("The records that add up to it"),
+_RECORD: Column[Line] = Column("label", _("Record"), lambda line: line.name, href=lambda line: line.href)
+_ADDS: tuple[Column[Line], ...] = (
+    Column("at", _("Day"), lambda line: line.row.at, kind="date"),
+    AmountColumn("value", _("Adds"), kind="decimal"),
 )
+_WHOSE: tuple[Column[Line], ...] = (
+    Column("grant", _("Grant"), lambda line: line.grant and line.grant.code, kind="code"),
+    Column(
+        "whose",
+        _("Whose"),
+        lambda line: line.grant and (line.grant.organisation_ja, line.grant.organisation_en),
+        kind="localised",
+    ),
+)
+RECORDS: Table[Line] = Table("rows", [_RECORD, *_ADDS], caption=_("The records that add up to it"))
+POSTINGS: Table[Line] = Table("rows", [_RECORD, *_WHOSE, *_ADDS], caption=_("The postings that add up to it"))
 
 
 @pages.get("/figures/{key}")
@@ -238,6 +248,7 @@ def show(
     key: Annotated[str, Path(max_length=200)],
     year: Chosen[Annotated[int, Query(ge=programme.FIRST_YEAR, le=programme.LAST_YEAR)]] = None,
     call_id: Chosen[uuid.UUID] = None,
+    grant_id: Chosen[uuid.UUID] = None,
 ) -> View | Response:
     """One figure and what it is made of: by grant and call for everybody, to the postings for who may read them."""
     wanted = Wanted(year, call_id)
@@ -251,15 +262,18 @@ def show(
         Filter.select("year", _("Fiscal year"), year, {each: str(each) for each in _up_to(years)}),
         Filter.select("call_id", _("Call"), call_id, {call.id: call.code for call in calls}),
     ]
-    may_read = programme.may_read_rows(work, reading, key)
-    shares = _shares(work, reading.parts(key), found.unit, calls)
+    parts = reading.parts(key)
+    grants = {grant.id: grant for grant in overview_repository.grants(work.session)} if parts else {}
+    shares = _shares(work, parts, found.unit, calls, grants)
     listing = None
-    if may_read:
-        listing = LINES.list(
+    if programme.may_read_rows(work, reading, key):
+        counts = {part.grant_id: part.count for part in parts if part.grant_id in grants}
+        of_grant = {each: grants[each].code for each in grants if each in counts}
+        listing = (POSTINGS if parts else RECORDS).list(
             query,
-            lambda page: _lines(work, reading, key, page, found.unit, pools),
-            filters=filters,
-            count=found.source.count,
+            lambda page: _lines(reading, key, page, found.unit, pools, grants, grant_id),
+            filters=[*filters, Filter.select("grant_id", _("Grant"), grant_id, of_grant)] if parts else filters,
+            count=found.source.count if grant_id is None else counts.get(grant_id, 0),
         )
     return view(
         "figures/show.html",
@@ -281,8 +295,13 @@ def _up_to(years: list[int]) -> list[int]:
     return list(range(years[0], years[-1] + 2)) if years else []
 
 
-def _shares(work: Work, parts: list[Part], unit: str, calls: list[overview_repository.PublicCall]) -> list[Share]:
-    grants = {grant.id: grant for grant in overview_repository.grants(work.session)} if parts else {}
+def _shares(
+    work: Work,
+    parts: list[Part],
+    unit: str,
+    calls: list[overview_repository.PublicCall],
+    grants: Mapping[uuid.UUID, PublicGrant],
+) -> list[Share]:
     by_id = {call.id: call for call in calls}
     found = []
     for part in parts:
@@ -302,18 +321,32 @@ def _shares(work: Work, parts: list[Part], unit: str, calls: list[overview_repos
     return found
 
 
-def _lines(work: Work, reading: Any, key: str, page: Any, unit: str, pools: Mapping[str, str]) -> Any:
-    rows = reading.rows(key, page)
+def _lines(
+    reading: figures.Reading,
+    key: str,
+    page: PageRequest,
+    unit: str,
+    pools: Mapping[str, str],
+    grants: Mapping[uuid.UUID, PublicGrant],
+    grant_id: uuid.UUID | None,
+) -> Page[Line]:
+    rows = reading.rows(key, page, grant_id)
     lines = []
     for row in rows.items:
-        href, words = None, row.label or row.id
+        href = None
         if row.kind == "posting":
             href = url("ledger.posting", number=row.id) if ADDRESSES.knows("ledger.posting") else None
-            cause = row.label.split(" ", 1)[0]
-            words = f"{row.id} {labels.label(cause, 'CauseKind')}"
         elif row.kind == "figure":
-            href, words = url("figures.show", key=row.id), name_of(row.id, pools)
+            href = url("figures.show", key=row.id)
         elif row.kind == "model_release" and ADDRESSES.knows("models.show"):
             href = url("models.show", release_id=row.id)
-        lines.append(Line(row, unit, href, words))
-    return type(rows)(lines, rows.next_cursor)
+        grant = grants.get(row.grant_id) if row.grant_id is not None else None
+        lines.append(Line(row, unit, href, row_name(row, pools), grant))
+    return Page(lines, rows.next_cursor)
+
+
+def row_name(row: FigureRow, pools: Mapping[str, str]) -> str:
+    """What people call a record that a figure is made of: a posting by its number and what caused it."""
+    if row.kind == "posting":
+        return f"{row.id} {labels.label(row.label.split(' ', 1)[0], 'CauseKind')}"
+    return name_of(row.id, pools) if row.kind == "figure" else row.label or row.id

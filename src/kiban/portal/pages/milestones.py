@@ -26,6 +26,7 @@ from kiban.office.work import Role, Work
 from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.format import Formats
 from kiban.portal.i18n import Text, _, pgettext
+from kiban.portal.pages.figures import row_name
 from kiban.portal.pages.grants.area import head_of, is_grantee
 from kiban.portal.web import labels, notices
 from kiban.portal.web import page as current
@@ -282,7 +283,7 @@ def figure(work: Reading, query: ListQuery, report_id: uuid.UUID, key: Key) -> V
     table: Table[FigureRow] = Table(
         "figure",
         [
-            Column("label", _("What it is made of"), lambda each: each.label or each.id, href=_where),
+            Column("label", _("What it is made of"), lambda each: row_name(each, {}), href=_where),
             Column("at", _("When"), kind="date"),
             Column("value", _("What it adds"), kind="decimal"),
         ],

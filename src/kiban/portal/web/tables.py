@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pydantic import Field
 from starlette.responses import Response
 
@@ -107,7 +107,7 @@ class Column(Generic[R]):
             return Markup('<span class="weak">{}</span>').format(str(self.none)) if self.none else ""
         shown = self.of_kind.show(value, fmt)
         href = self.href(row) if self.href is not None else None
-        return shown if href is None else Markup('<a href="{}">{}</a>').format(href, shown)
+        return shown if href is None else Markup(f'<a href="{escape(href)}">{escape(shown)}</a>')
 
     def in_file(self) -> FileColumn:
         suffix = self.of_kind.suffix

@@ -8,11 +8,10 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from kiban.office.calls import lifecycle, service
-from kiban.office.calls.models import CallStatus
 from kiban.office.calls.schemas import Amendment, Closing
 from kiban.office.work import JST, Role
 from kiban.portal.api.dependencies import Reading, Writing
-from kiban.portal.pages.calls.area import pages
+from kiban.portal.pages.calls.area import found_in, pages
 from kiban.portal.web.forms import Form
 from kiban.portal.web.views import View, see_other, view
 
@@ -24,8 +23,7 @@ def publication(work: Reading, call_id: uuid.UUID) -> View | Response:
     """What keeps the draft from being published, and the button."""
     call = service.get_call(work, call_id)
     work.require(Role.OPERATOR, call_id=call_id)
-    problems = lifecycle.problems_of(work, call) if call.status is CallStatus.DRAFT else []
-    return view("calls/publish.html", call=service.show_call(work, call), problems=problems)
+    return view("calls/publish.html", call=service.show_call(work, call), problems=found_in(work, call))
 
 
 @pages.post("/calls/{call_id}/publication", shows="publication")

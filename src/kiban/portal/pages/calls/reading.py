@@ -8,7 +8,7 @@ from itertools import accumulate
 from starlette.responses import Response
 
 from kiban.office import months
-from kiban.office.calls import lifecycle, service
+from kiban.office.calls import service
 from kiban.office.calls.models import CallStatus
 from kiban.office.calls.schemas import CallOut
 from kiban.office.paging import LARGEST, Page, PageRequest
@@ -20,7 +20,7 @@ from kiban.portal.charts.bars import Bar, bars
 from kiban.portal.charts.quantities import Quantity
 from kiban.portal.charts.series import StepSeries, over_steps
 from kiban.portal.i18n import Text, _, in_language
-from kiban.portal.pages.calls.area import pages
+from kiban.portal.pages.calls.area import found_in, pages
 from kiban.portal.web import page as current
 from kiban.portal.web.labels import label
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
@@ -94,7 +94,6 @@ def show(work: Reading, call_id: uuid.UUID) -> View | Response:
     call = service.show_call(work, found)
     is_officer = work.actor.has(Role.OPERATOR, call_id)
     is_insider = is_officer or work.actor.has(Role.AUDITOR, call_id)
-    problems = lifecycle.problems_of(work, found) if is_insider and call.status is CallStatus.DRAFT else []
     is_over = call.status not in (CallStatus.DRAFT, CallStatus.PUBLISHED) or work.has_come(call.closes_at)
     return view(
         "calls/show.html",
@@ -105,7 +104,7 @@ def show(work: Reading, call_id: uuid.UUID) -> View | Response:
         is_over=is_over,
         is_officer=is_officer,
         is_insider=is_insider,
-        problems=problems,
+        problems=found_in(work, found) if is_insider else [],
     )
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from markupsafe import Markup
 from starlette.responses import Response
 
 from kiban.office.calls.service import constraints_of
-from kiban.office.grants import alerts, repository, service
+from kiban.office.grants import repository, service
 from kiban.office.grants.books import Books, books_of
 from kiban.office.grants.burndown import burndown
 from kiban.office.grants.expiry import expiring, expiry_dates
 from kiban.office.grants.figures import linear_balance
-from kiban.office.grants.models import Alert, Grant, GrantStatus, Tranche, TrancheStatus
+from kiban.office.grants.models import Grant, GrantStatus, Tranche, TrancheStatus
 from kiban.office.grants.repository import Names
 from kiban.office.grants.schemas import BurndownOut, DayOut
 from kiban.office.ledger.movements import Amounts
@@ -29,13 +28,12 @@ from kiban.office.work import Work
 from kiban.portal import charts
 from kiban.portal.api.dependencies import Reading
 from kiban.portal.format import Formats, PlainFormats
-from kiban.portal.i18n import Text, _, in_language, pgettext
+from kiban.portal.i18n import _, in_language, pgettext
+from kiban.portal.pages.grants.alerts import alerts_of
 from kiban.portal.pages.grants.area import head_of, pages
 from kiban.portal.web import page as current
 from kiban.portal.web.tables import Chosen, Column, Empty, Filter, ListQuery, Table
 from kiban.portal.web.views import View, formats, url, view
-
-ALERTS_SHOWN = 50  # a grant has one for each threshold and month
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,6 @@ def show(work: Reading, grant_id: uuid.UUID) -> View | Response:
     reports = milestones.show_reports(
         work, milestones.list_reports(work, PageRequest(limit=50, sort="due_on"), grant_id=grant.id)
     ).items
-    told = alerts.list_alerts(work, PageRequest(limit=ALERTS_SHOWN), grant_id=grant.id).items
     every_months = constraints_of(head.names.call).expiry_months
     return view(
         "grants/show.html",
@@ -168,7 +165,7 @@ def show(work: Reading, grant_id: uuid.UUID) -> View | Response:
         next_tranche=next((each for each in tranches if each.status is TrancheStatus.DUE), None),
         reports=reports,
         next_report=next((each for each in reports if each.status is not ReportStatus.ACCEPTED), None),
-        alerts=alerts_in_words(told, grant, tranches),
+        alerts=alerts_of(work, grant, tranches),
         expiry=_next_expiry(grant, books, every_months, today),
     )
 
@@ -223,78 +220,6 @@ def _steps(released: Sequence[tuple[date, int]]) -> list[tuple[date, float]]:
             steps.append((day, float(amount - before)))
         before = amount
     return steps
-
-
-def alerts_in_words(told: Sequence[Alert], grant: Grant, tranches: Sequence[Tranche]) -> list[dict[str, Any]]:
-    """Alerts as the page says them: what is the matter and, with the newest of a kind, what one does about it."""
-    has_next = any(each.status is TrancheStatus.DUE for each in tranches)
-    to_do: dict[str, Text] = {}
-    if grant.status is GrantStatus.ACTIVE:
-        to_do = TO_DO if has_next else TO_DO | TO_DO_AFTER_THE_LAST
-    shown, seen = [], set()
-    for alert in told:
-        kind = alert.key.split(":")[0]
-        advice = "" if kind in seen else to_do.get(kind, "")
-        shown.append({"said": _said(kind, alert), "do": advice, "raised_at": alert.raised_at})
-        seen.add(kind)
-    return shown
-
-
-def _said(kind: str, alert: Alert) -> Any:
-    try:
-        return _with_figures(kind, alert.figures)
-    except KeyError:  # raised before figures were kept with it
-        return WITHOUT_FIGURES.get(kind, alert.key)
-
-
-WITHOUT_FIGURES = {
-    "spent": _("Much of what was released is used."),
-    "overrun": _("More was used than was released."),
-    "idle": _("Nothing has run for a while."),
-    "behind": _("Less is used than even use would be."),
-    "ahead": _("More is used than even use would be."),
-}
-TO_DO: dict[str, Text] = {
-    "spent": _("If you need the next tranche, hand in the report that releases it, or ask for a supplement."),
-    "overrun": _("The next tranche covers them first. New jobs do not start until then."),
-    "idle": _("Run jobs, or give back what you do not need. If something keeps you from it, tell the office."),
-    "behind": _("What is not used may expire at a quarter's end. If your plan has changed, ask for an extension."),
-    "ahead": _("It will not last to the end. Slow down, or ask for a supplement in time."),
-}
-# When all tranches are released.
-TO_DO_AFTER_THE_LAST: dict[str, Text] = {
-    "spent": _("All of it is released. If you need more, ask for a supplement."),
-    "overrun": _("All of it is released. New jobs do not start unless you ask for a supplement and get one."),
-}
-
-
-def _with_figures(kind: str, figures: Mapping[str, Any]) -> Any:
-    """Raises: KeyError: another kind, or without its figures."""
-    fmt = _fmt()
-    amount = fmt.gpu_time if figures.get("unit", "gpu_s") == "gpu_s" else fmt.yen
-    match kind:
-        case "spent":
-            return _(
-                "%(percent)s%% of what was released is used: %(used)s of %(released)s.",
-                percent=figures["percent"],
-                used=amount(figures["used"]),
-                released=amount(figures["released"]),
-            )
-        case "overrun":
-            return _("%(overrun)s were used beyond what was released.", overrun=amount(figures["overrun"]))
-        case "idle":
-            return _(
-                "Nothing has run since %(since)s, and %(left)s are left.",
-                since=fmt.date(date.fromisoformat(figures["since"])),
-                left=fmt.gpu_time(figures["left_gpu_seconds"]),
-            )
-        case "behind" | "ahead":
-            return _(
-                "%(used)s are used, where even use would be %(planned)s.",
-                used=fmt.gpu_time(figures["used"]),
-                planned=fmt.gpu_time(figures["planned"]),
-            )
-    raise KeyError(kind)
 
 
 def _fmt() -> PlainFormats:

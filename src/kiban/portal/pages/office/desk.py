@@ -126,7 +126,7 @@ def _waiting(found: Desk, declared: list[DeclaredConflicts]) -> list[Waiting]:
             )
             for each in declared
         ),
-        Waiting(_("Alerts about grants in the last 7 days"), found.alerts, _href("grants.index")),
+        Waiting(_("Alerts about grants in the last 7 days"), found.alerts, _href("grants.all_alerts")),
         Waiting(_("Open incidents"), found.incidents, _href("grants.all_incidents", open="true")),
         Waiting(_("Differences of records to explain"), found.differences, _href("usage.index")),
         Waiting(

@@ -30,6 +30,7 @@ labels.register(
     },
 )
 labels.register("tier", {"minimum": pgettext("tier", "Smallest"), "preferred": pgettext("tier", "Preferred")})
+labels.register("milestone", {"interim": pgettext("milestone", "Interim"), "final": pgettext("milestone", "Final")})
 labels.register("remark", {"refuse": _("Does not work as asked"), "check": _("Please check")})
 
 notices.register(

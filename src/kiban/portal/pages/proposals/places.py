@@ -69,6 +69,9 @@ NAMES: Final[Mapping[str, Text]] = {
     "milestones.title": _("Title"),
     "milestones.due_month": _("Month"),
     "milestones.kpis": _("Targets"),
+    "milestones.kpis.name": _("Target"),
+    "milestones.kpis.unit": _("Unit"),
+    "milestones.kpis.target": _("Target value"),
     "team": _("Team"),
     "team.name": _("Name"),
     "team.email": _("E-mail address"),
@@ -141,7 +144,7 @@ def _name_of(path: str, questions: Sequence[Question]) -> str:
     if first in _LISTS:
         leaf = _LEAF.search(rest) if first == "team" else None
         entry, leaves = (rest[: leaf.start()], leaf[1]) if leaf else (rest, "") if first == "team" else _split(rest)
-        shown = str(int(entry) + 1) if entry.isascii() and entry.isdigit() else str(labels.label(entry, "tier"))
+        shown = str(int(entry) + 1) if entry.isascii() and entry.isdigit() else _entry_name(first, entry)
         inner = NAMES.get(f"{first}.{leaves}", leaves)
         return " › ".join(str(part) for part in (NAMES[first], shown, inner) if str(part))
     known = NAMES.get(path)
@@ -150,6 +153,22 @@ def _name_of(path: str, questions: Sequence[Question]) -> str:
     if path.startswith("training.model.shape."):
         return f"{NAMES['training.model.shape']} › {path.rpartition('.')[2]}"
     return f"{NAMES.get(first, first)} › {rest}"
+
+
+def _entry_name(first: str, key: str) -> str:
+    """What people call an entry that programs call by a key of its own."""
+    return str(labels.label(key, "milestone" if first == "milestones" else "tier"))
+
+
+def leaf_name(path: str) -> str:
+    """What people call the field that a path ends in, without what it is in; its own key where it has no name."""
+    first, _dot, rest = path.partition(".")
+    with using_language(pages.current().language):
+        # As it stands, without the entry of a list, and without one whose key has dots, as addresses do.
+        for tail in (rest, _split(rest)[1], rest.rpartition(".")[2]):
+            if f"{first}.{tail}" in NAMES:
+                return str(NAMES[f"{first}.{tail}"])
+    return path.rpartition(".")[2]
 
 
 def _split(rest: str) -> tuple[str, str]:

@@ -102,9 +102,8 @@ def diff(work: Reading, proposal_id: uuid.UUID, before: Number, after: Number) -
     seen = service.see(work, proposal_id)
     call = calls.show_call(work, seen.call)
     [proposal] = service.present(work, [proposal_id])
-    changes = compared(
-        service.version_body(work, proposal_id, before), service.version_body(work, proposal_id, after), call.questions
-    )
+    one, other = (service.version_body(work, proposal_id, each) for each in (before, after))
+    changes = compared(one, other, call)
     return view(
         "proposals/diff.html",
         proposal=proposal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -23,7 +24,7 @@ from kiban.portal.api.dependencies import Reading, Writing
 from kiban.portal.pages.proposals.area import pages
 from kiban.portal.pages.proposals.body_fields import BodyFields, body_of
 from kiban.portal.pages.proposals.choices import choices_for
-from kiban.portal.pages.proposals.comparing import compared, shown
+from kiban.portal.pages.proposals.comparing import compared, pool_names, shown
 from kiban.portal.pages.proposals.panel import Panel, of_stored, panel_of
 from kiban.portal.pages.proposals.places import SECTIONS, name_of
 from kiban.portal.pages.proposals.reading import is_writable
@@ -201,7 +202,7 @@ def _both(work: Work, proposal: ProposalWhole, call: CallOut, posted: PostedForm
     merged = drafts.merge(work, proposal.id, own, base_version=base)
     clashes = [Clash(each.path, each.before, each.after) for each in merged.clashes]
     paths = {each.path for each in clashes}
-    theirs = [each for each in compared(own, merged.body, call.questions) if each.path not in paths]
+    theirs = [each for each in compared(own, merged.body, call) if each.path not in paths]
     context: Mapping[str, Any] = {
         "proposal": proposal,
         "call": call,
@@ -212,7 +213,7 @@ def _both(work: Work, proposal: ProposalWhole, call: CallOut, posted: PostedForm
         "is_base_known": merged.base_version is not None,
         "posted": [(name, value) for name, value in posted.fields if not _steers(name)],
         "name_of": name_of,
-        "shown": shown,
+        "shown": partial(shown, pools=pool_names(call)),
     }
     return View("proposals/merge.html", context)
 

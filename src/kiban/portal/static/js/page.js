@@ -5,6 +5,7 @@ import "./dialogs.js";
 import "./drafts.js";
 import "./fields.js";
 import "./keys.js";
+import "./once.js";
 import { tellSession } from "./resend.js";
 import { announce, say, toast } from "./texts.js";
 

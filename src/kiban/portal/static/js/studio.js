@@ -1,4 +1,4 @@
-// The budget's slider follows the field and the other way round; a form that solves says that it does, once.
+// The budget's slider follows the field and the other way round.
 
 const field = document.querySelector("[data-budget]");
 const slider = document.querySelector("[data-budget-slider]");
@@ -15,21 +15,3 @@ if (field && slider) {
     if (event.isTrusted && yen > 0) slider.value = String(Math.round((100 * yen) / budget));
   });
 }
-
-for (const form of document.querySelectorAll("[data-solving]")) {
-  form.addEventListener("submit", (event) => {
-    if (form.getAttribute("aria-busy") === "true") {
-      event.preventDefault();
-      return;
-    }
-    form.setAttribute("aria-busy", "true");
-    form.querySelector(".solving").textContent = form.dataset.solving;
-  });
-}
-// Coming back by the browser's history finds the form ready again.
-addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("[data-solving]")) {
-    form.removeAttribute("aria-busy");
-    form.querySelector(".solving").textContent = "";
-  }
-});
