@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": ("kiban.cli.plan", "Say what a model will cost before anyone pays for it."),
     "make": ("kiban.cli.make", "Make a model from a recipe: only what changed is remade."),
     "recipe": ("kiban.cli.recipe", "Start, check and describe recipes."),
+    "corpus": ("kiban.cli.corpus", "Look into corpora, and withdraw documents."),
     "show": ("kiban.cli.artifacts", "Show what an artifact is, what it holds and what it cost."),
     "lineage": ("kiban.cli.artifacts", "Show what an artifact was made from."),
     "diff": ("kiban.cli.artifacts", "Show how two artifacts differ."),

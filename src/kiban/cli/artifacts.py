@@ -28,6 +28,7 @@ def show(store_root: Path, reference: str | None, as_json: bool) -> None:
     REF is recipe/stage, a recipe's name, the first characters of a digest, or an artifact's folder.
     """
     from kiban.kit import describe
+    from kiban.kit.withdrawals import Staleness
 
     store = _open(store_root, *([reference] if reference else []))
     if reference is None:
@@ -39,7 +40,9 @@ def show(store_root: Path, reference: str | None, as_json: bool) -> None:
         return
     artifact = store.find(reference)
     if as_json:
-        _print_json({**artifact.manifest.model_dump(mode="json"), "path": str(artifact.path)})
+        found = [each.describe() for each in Staleness(store).of(artifact.digest)]
+        stale = {"stale": found} if found else {}
+        _print_json({**artifact.manifest.model_dump(mode="json"), "path": str(artifact.path), **stale})
     else:
         click.echo(describe.artifact_text(artifact, store))
 

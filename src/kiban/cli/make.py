@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -11,7 +12,7 @@ from kiban.cli.quantities import GPU_HOURS, NUMBER, YEN
 from kiban.engines.local import LocalEngine
 from kiban.kit.store import Store
 from kiban.make.runner import make as make_recipe
-from kiban.make.stage import StageFailed
+from kiban.make.stage import StageFailed, Where
 
 
 @click.command()
@@ -29,6 +30,14 @@ from kiban.make.stage import StageFailed
 @click.option("--budget-gpu-hours", metavar="N", type=GPU_HOURS, help="Refuse to train for more GPU-hours.")
 @click.option("--budget-hours", metavar="N", type=NUMBER, help="Refuse to train for longer.")
 @click.option("--budget-kwh", metavar="N", type=NUMBER, help="Refuse to take more energy.")
+@click.option(
+    "--on",
+    "where",
+    type=click.Choice(get_args(Where)),
+    default="here",
+    help="Who works on the pieces of the corpus: processes of this machine, a Slurm array job, or Ray.",
+)
+@click.option("--workers", metavar="N", type=click.IntRange(1), help="Pieces at a time; default: one per processor.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made and why, and make nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_obj
@@ -42,6 +51,8 @@ def make(
     budget_gpu_hours: float | None,
     budget_hours: float | None,
     budget_kwh: float | None,
+    where: Where,
+    workers: int | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -55,7 +66,16 @@ def make(
     given = {name: limit for name, limit in limits.items() if limit is not None}
     try:
         report = make_recipe(
-            recipe, store, LocalEngine(), overrides=overrides, only=only, start=start, dry_run=dry_run, budget=given
+            recipe,
+            store,
+            LocalEngine(),
+            overrides=overrides,
+            only=only,
+            start=start,
+            dry_run=dry_run,
+            budget=given,
+            where=where,
+            workers=workers,
         )
     except StageFailed as failed:
         return failed.exit_code

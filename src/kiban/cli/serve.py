@@ -83,6 +83,8 @@ def serve(
     from dataclasses import replace
 
     from kiban.kit.addresses import claim_port
+    from kiban.kit.store import Store
+    from kiban.kit.withdrawals import warn_if_stale
     from kiban.use.locate import locate
     from kiban.use.serving import vllm
     from kiban.use.serving.options import ServeOptions
@@ -103,6 +105,10 @@ def serve(
         as_json=as_json,
     )
     located = locate(model, store_root)
+    if located.store_root is not None:
+        warn_if_stale(
+            Store(located.store_root), located.digest, located.name, lambda said: click.echo(f"kiban: {said}", err=True)
+        )
     if name:
         located = replace(located, name=name, aliases=())
     listener = claim_port(host, port)

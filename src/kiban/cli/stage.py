@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -11,6 +12,7 @@ from kiban.kit.errors import BadInput
 from kiban.kit.store import Store
 from kiban.make.graph import build_graph
 from kiban.make.recipe import load_recipe
+from kiban.make.stage import Where
 from kiban.make.worker import die_with_parent, run_stage
 
 FUNCTIONS = {
@@ -28,8 +30,18 @@ FUNCTIONS = {
 @click.argument("name")
 @click.option("--set", "overrides", multiple=True)
 @click.option("--digest", required=True)
+@click.option("--on", "where", type=click.Choice(get_args(Where)), default="here")
+@click.option("--workers", type=int)
 @click.pass_obj
-def stage(store_root: Path, recipe: Path, name: str, overrides: tuple[str, ...], digest: str) -> None:
+def stage(
+    store_root: Path,
+    recipe: Path,
+    name: str,
+    overrides: tuple[str, ...],
+    digest: str,
+    where: Where,
+    workers: int | None,
+) -> None:
     """Make one stage of RECIPE."""
     die_with_parent()
     loaded, _ = load_recipe(recipe, overrides)
@@ -39,4 +51,4 @@ def stage(store_root: Path, recipe: Path, name: str, overrides: tuple[str, ...],
     if node.spec.digest != digest:
         raise BadInput(f"the input of stage {name} changed while it was waiting", hint="run the same command again")
     function = importlib.import_module(FUNCTIONS[name]).run
-    run_stage(function, node, loaded, base_folder, store)
+    run_stage(function, node, loaded, base_folder, store, where=where, workers=workers)

@@ -12,12 +12,15 @@ from kiban.kit.figures import headline
 from kiban.kit.manifest import Manifest
 from kiban.kit.store import Artifact, Store
 from kiban.kit.units import format_bytes, format_energy, format_seconds
+from kiban.kit.withdrawals import Staleness
 
 # -- a store ------------------------------------------------------------------------------------------------------
 
 
 def contents(store: Store) -> list[dict[str, Any]]:
-    """One row per artifact, newest first: names, kind, digest, bytes, when it was finished, its headline figure."""
+    """One row per artifact, newest first: names, kind, digest, bytes, when it was finished, its headline figure, and
+    whether something that it was made from is withdrawn."""
+    stale = Staleness(store)
     names: dict[str, list[str]] = {}
     for name, digest in store.names().items():
         names.setdefault(digest, []).append(name)
@@ -30,6 +33,7 @@ def contents(store: Store) -> list[dict[str, Any]]:
             "bytes": size(artifact),
             "finished": artifact.manifest.finished,
             "headline": headline(artifact.manifest),
+            "stale": bool(stale.of(artifact.digest)),
         }
         for artifact in reversed(store.all())
     ]
@@ -43,7 +47,8 @@ def contents_text(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         name = ", ".join(row["names"]) or f"({row['made_as']})"
         made = local_time(row["finished"])
-        table.append((name, row["kind"], row["digest"][:12], format_bytes(row["bytes"]), made, row["headline"] or ""))
+        figure = "  ".join(filter(None, (row["headline"], "STALE: withdrawn" if row["stale"] else None)))
+        table.append((name, row["kind"], row["digest"][:12], format_bytes(row["bytes"]), made, figure))
     widths = [max(len(cells[column]) for cells in table) for column in range(6)]
     return "\n".join(
         "  ".join(
@@ -69,8 +74,11 @@ def local_time(iso: str) -> str:
 def artifact_text(artifact: Artifact, store: Store) -> str:
     """A manifest as a person reads it."""
     manifest = artifact.manifest
+    stale = [
+        ("stale", f"made from what is withdrawn: {each.describe()}") for each in Staleness(store).of(artifact.digest)
+    ]
     sections = [
-        ("", [("artifact", manifest.name), *_about(artifact)]),
+        ("", [("artifact", manifest.name), *stale, *_about(artifact)]),
         ("made from", list(_made_from(manifest, store))),
         ("owners and licences", list(_parties(manifest))),
         ("configuration", [*_leaves(manifest.config), *([("seed", _plain(manifest.seed))])]),

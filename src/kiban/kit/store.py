@@ -4,6 +4,7 @@
     <root>/partial/<digest>/       a stage at work: files/ (becomes the artifact) and scratch/ (its checkpoints)
     <root>/names/<recipe>/<stage>  the digest a recipe's stage last stood for; what garbage collection keeps
     <root>/plans/<digest>.json     what an artifact was predicted to take, before it was made
+    <root>/withdrawals/, marks/    what owners took back, and which artifacts saw it: see withdrawals.py
     <root>/locks/                  one lock per digest being made, one for the store
 
 What it promises, and its tests try to break: an artifact is complete (every file fsynced, listed with its sha256)
@@ -300,6 +301,13 @@ class Store:
                 reached.add(digest)
                 waiting += [ref.digest for ref in artifact.manifest.inputs.values()]
         return reached
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold the store's lock `name`, waiting without a word for whoever has it: for what takes an instant."""
+        with (self.root / "locks" / name).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     @contextmanager
     def _lock(self, name: str, waiting: str) -> Iterator[IO[str]]:

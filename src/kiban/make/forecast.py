@@ -219,8 +219,12 @@ def _tokens(recipe: Recipe, made: Mapping[str, Artifact]) -> int | Unknown:
     assert training.epochs is not None
     if not {"corpus", "tokenizer"} <= set(made):
         return Unknown("how many tokens the epochs have is known when the corpus and tokenizer are made", later=True)
-    characters = look_up(made["corpus"].manifest.stats, "train", "characters")
+    stats = made["corpus"].manifest.stats
+    characters = look_up(stats, "train", "characters")
+    if recipe.corpus.mix is not None and recipe.corpus.mix.epochs is not None:
+        of_source = {name: look_up(stats, "sources", name, "train", "characters") for name in recipe.corpus.mix.epochs}
+        characters = sum(passes * of_source[name] for name, passes in recipe.corpus.mix.epochs.items())
     per_token = look_up(made["tokenizer"].manifest.stats, "characters_per_token")
-    if not isinstance(characters, int) or not isinstance(per_token, int | float):
+    if not isinstance(characters, int | float) or not isinstance(per_token, int | float):
         return Unknown("the corpus has no held-out text to tell how many tokens its epochs have")
     return max(training.seq_len_tokens, round(training.epochs * characters / per_token))

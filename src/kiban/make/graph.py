@@ -9,14 +9,18 @@ from typing import Any
 
 from kiban.kit.differences import differences
 from kiban.kit.errors import BadInput, Refused
+from kiban.kit.files import digest_json
 from kiban.kit.manifest import InputRef
 from kiban.kit.store import FingerprintCache, Spec, Store
+from kiban.kit.withdrawals import COMPARED
+from kiban.make.corpus.config import CorpusConfig, owners_of
+from kiban.make.corpus.rights.withdrawal import concerning, withdrawals_input
 from kiban.make.corpus.sources import fingerprint_source
 from kiban.make.model.base import fingerprint_base
 from kiban.make.recipe import Recipe, TokenizerConfig
 
 # The version of a stage's code: raise it when the same input would give another result.
-STAGE_VERSIONS = {"base": "1", "corpus": "1", "tokenizer": "1", "model": "1", "evaluation": "1", "card": "1"}
+STAGE_VERSIONS = {"base": "1", "corpus": "2", "tokenizer": "1", "model": "1", "evaluation": "1", "card": "1"}
 KINDS = {
     "base": "model",
     "corpus": "corpus",
@@ -33,7 +37,7 @@ class Node:
 
     stage: str
     spec: Spec
-    inputs: Mapping[str, str]  # role -> digest of an artifact of this recipe
+    inputs: Mapping[str, str]  # role -> digest of an artifact
 
 
 def build_graph(recipe: Recipe, base_folder: Path, store: Store) -> list[Node]:
@@ -51,31 +55,24 @@ def build_graph(recipe: Recipe, base_folder: Path, store: Store) -> list[Node]:
             )
     cache = FingerprintCache(store)
     try:
-        builder = _Builder(recipe, base_folder, cache)
+        builder = _Builder(recipe, base_folder, store, cache)
         return builder.nodes()
     finally:
         cache.close()
 
 
 class _Builder:
-    def __init__(self, recipe: Recipe, base_folder: Path, cache: FingerprintCache) -> None:
-        self.recipe, self.base_folder, self.cache = recipe, base_folder, cache
+    def __init__(self, recipe: Recipe, base_folder: Path, store: Store, cache: FingerprintCache) -> None:
+        self.recipe, self.base_folder, self.store, self.cache = recipe, base_folder, store, cache
         self.made: dict[str, Node] = {}
 
     def nodes(self) -> list[Node]:
         recipe = self.recipe
-        corpus = recipe.corpus.model_dump(mode="json")
-        for source in corpus["sources"]:
-            del source["path"]  # the content decides, not where it lies; its fingerprint is an input
-        sources = {
-            f"source:{source.name}": InputRef(
-                kind="external", digest=fingerprint_source(source, self.base_folder, self.cache)
-            )
-            for source in recipe.corpus.sources
-        }
-        self._add("corpus", corpus, (), sources)
+        self._add_corpus(recipe.corpus)
         # How often progress is saved does not change the weights, so it does not name them.
         training = recipe.training.model_dump(mode="json", exclude={"checkpoint_every_seconds"})
+        if recipe.corpus.mix is not None:
+            training["mix"] = recipe.corpus.mix.model_dump(mode="json")  # one corpus serves many mixes
         if recipe.model.base:
             base = recipe.model.base.model_dump(mode="json", exclude={"model"})
             fingerprint = fingerprint_base(recipe.model.base, self.base_folder, self.cache)
@@ -97,6 +94,40 @@ class _Builder:
         self._add("card", {"name": recipe.name, **recipe.card.model_dump(mode="json")}, (*evaluated, "evaluation"))
         return list(self.made.values())
 
+    def _add_corpus(self, corpus: CorpusConfig) -> None:
+        """Of everything that lies somewhere the content decides, not where it lies: its fingerprint is an input."""
+        config = corpus.model_dump(mode="json", exclude={"mix"})
+        for named in (*config["sources"], *config["protected"]):
+            del named["path"]
+        files: list[tuple[str, str | None]] = [(f"protected:{task.name}", task.path) for task in corpus.protected]
+        if corpus.quality is not None:
+            files += [(f"quality:{key}", getattr(corpus.quality, key)) for key in ("word_lists", "classifier")]
+        if corpus.privacy is not None:
+            files.append(("privacy:pseudonym_key", corpus.privacy.pseudonym_key))
+        external = {
+            f"source:{source.name}": InputRef(
+                kind="external", digest=fingerprint_source(source, self.base_folder, self.cache)
+            )
+            for source in corpus.sources
+        }
+        external |= {
+            role: InputRef(kind="external", digest=self._digest_of(path, role)) for role, path in files if path
+        }
+        known = {f"{COMPARED}{name}": self.store.find(name) for name in corpus.duplicates.against}
+        artifacts = {role: InputRef(kind=artifact.kind, digest=artifact.digest) for role, artifact in known.items()}
+        withdrawn = withdrawals_input(concerning(self.store, owners_of(corpus)))
+        self._add("corpus", config, (), external | artifacts | withdrawn)
+
+    def _digest_of(self, path: str, role: str) -> str:
+        """Of a file, or of all files in a folder with their names."""
+        there = self.base_folder / path
+        if there.is_file():
+            return self.cache.digest(there)
+        if not there.is_dir():
+            raise BadInput(f"there is no {path} ({there})", where=f"corpus, {role}")
+        files = sorted(file for file in there.rglob("*") if file.is_file())
+        return digest_json([[str(file.relative_to(there)), self.cache.digest(file)] for file in files])
+
     def _add(
         self,
         stage: str,
@@ -108,7 +139,9 @@ class _Builder:
             external or {}
         )
         spec = Spec(KINDS[stage], stage, STAGE_VERSIONS[stage], config, inputs, self.recipe.seed)
-        self.made[stage] = Node(stage, spec, {role: self.made[role].spec.digest for role in roles})
+        self.made[stage] = Node(
+            stage, spec, {role: ref.digest for role, ref in inputs.items() if ref.kind != "external"}
+        )
 
     def _task_digest(self, path: str) -> str:
         file = self.base_folder / path

@@ -11,66 +11,13 @@ from pydantic import Field, field_validator, model_validator
 
 from kiban.kit.config import Origins, StrictModel, load_model
 from kiban.kit.quantities import GpuHours, Yen
+from kiban.make.corpus.config import CorpusConfig
 from kiban.plan.model.counts import count_parameters
 from kiban.plan.model.shape import ModelShape
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
-Use = Literal["train", "rag", "evaluate"]
 Precision = Literal["auto", "fp32", "bf16"]
-
-
-class Source(StrictModel):
-    """Documents of one origin, under one licence, with one owner."""
-
-    name: str = Field(pattern=r"^[^/\s][^/]*$", description="what reports and the card call it")
-    path: str = Field(
-        description="folder, file, glob, `hf:owner/dataset[:config[:split]]` or any fsspec URL; relative to the recipe"
-    )
-    owner: str = Field(min_length=1, description="who holds the rights")
-    licence: str = Field(min_length=1, description="SPDX identifier where there is one")
-    uses: tuple[Use, ...] = Field(min_length=1, description="what the owner cleared it for")
-    text_field: str = Field("text", description="column or key with the text in csv, jsonl and parquet")
-    id_field: str | None = Field(None, description="column or key that names a document; default: its position")
-    encoding: str | None = Field(None, description="of text files; default: detected per file")
-    revision: str | None = Field(None, description="of a hub dataset; pin it for a corpus that can be made again")
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str | None) -> str | None:
-        import codecs
-
-        if value is not None:
-            try:
-                codecs.lookup(value)
-            except LookupError:
-                raise ValueError(f"Python knows no encoding {value!r}") from None
-        return value
-
-
-class Filters(StrictModel):
-    """Which documents are kept. Quality, personal data and near-duplicates get their own sections here."""
-
-    min_characters: Annotated[int, Field(ge=1)] = Field(20, description="after normalisation")
-    max_document_bytes: Positive = Field(
-        64 * 2**20, description="a longer document (or line of jsonl) is skipped, counted and named"
-    )
-
-
-class CorpusConfig(StrictModel):
-    sources: tuple[Source, ...] = Field(min_length=1)
-    filters: Filters = Filters()
-    heldout_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.02, description="share of documents, chosen by the hash of their text, that training never sees"
-    )
-    shard_bytes: Annotated[int, Field(ge=2**16)] = Field(64 * 2**20, description="text per shard, before compression")
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        names = [source.name for source in self.sources]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two sources are named {twice[0]!r}")
-        return self
 
 
 # Special tokens (6) and the byte alphabet (256) must fit, and a vocabulary of bytes alone is no BPE.

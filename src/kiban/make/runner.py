@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ from typing import Any, Literal
 
 from kiban.engines import Engine, Job
 from kiban.kit.errors import BadInput, Refused
+from kiban.kit.figures import look_up
 from kiban.kit.store import Store
 from kiban.kit.units import format_seconds
+from kiban.kit.withdrawals import warn_if_stale
+from kiban.make.corpus.rights.policy import overdue
+from kiban.make.corpus.rights.withdrawal import search_corpora
 from kiban.make.forecast import Forecast, Unknown, forecast_training
 from kiban.make.graph import Node, build_graph, why
 from kiban.make.recipe import BudgetConfig, Recipe, load_recipe
-from kiban.make.stage import StageFailed
+from kiban.make.stage import StageFailed, Where
 
 Action = Literal["make", "keep", "skip"]
 
@@ -70,11 +75,14 @@ def make(
     start: str | None = None,
     dry_run: bool = False,
     budget: Mapping[str, float] | None = None,
+    where: Where = "here",
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Make what `recipe_path` describes; returns the JSON object that `kiban make --json` prints.
 
     Args:
         budget: fields of BudgetConfig that take the place of the recipe's.
+        where, workers: see StageContext.
 
     Raises:
         BadInput: from the recipe or its sources.
@@ -88,6 +96,7 @@ def make(
         recipe = recipe.model_copy(update={"budget": allowed})
     with store.in_use():
         base_folder = recipe_path.absolute().parent
+        search_corpora(store)
         nodes = build_graph(recipe, base_folder, store)
         steps = plan_steps(nodes, store, recipe.name, only=only, start=start)
         planner = _Planner(recipe, base_folder, nodes, store, dry_run)
@@ -96,8 +105,13 @@ def make(
             for step in steps:
                 if step.action == "make":
                     planner.before(step)
-                    _run(step, recipe_path, store, engine, overrides)
+                    options = [
+                        *(("--on", where) if where != "here" else ()),
+                        *(("--workers", str(workers)) if workers else ()),
+                    ]
+                    _run(step, recipe_path, store, engine, overrides, options)
                 if step.action != "skip":
+                    _say_what_ended(step, recipe.name, store)
                     store.set_name(f"{recipe.name}/{step.node.stage}", step.node.spec.digest)
     return {**_report(recipe.name, steps, store, dry_run), "plan": planner.json()}
 
@@ -143,11 +157,23 @@ class _Planner:
         return self.found.json() if isinstance(self.found, Forecast) else None
 
 
+def _say_what_ended(step: Step, recipe_name: str, store: Store) -> None:
+    """What may no longer be used of an artifact that is: withdrawn, or past the day its owner gave."""
+    name = f"{recipe_name}/{step.node.stage}"
+    warn_if_stale(store, step.node.spec.digest, name, lambda said: _say(f"kiban: {said}"))
+    made = store.get(step.node.spec.digest)
+    expiry = look_up(made.manifest.stats, "rights", "first_expiry") if made else None
+    if isinstance(expiry, str) and (said := overdue(dt.date.fromisoformat(expiry), dt.date.today())):
+        _say(f"kiban: {said}")
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _run(step: Step, recipe_path: Path, store: Store, engine: Engine, overrides: Sequence[str]) -> None:
+def _run(
+    step: Step, recipe_path: Path, store: Store, engine: Engine, overrides: Sequence[str], options: Sequence[str]
+) -> None:
     stage = step.node.stage
     print(f"▸ {stage}: {step.why}", file=sys.stderr, flush=True)
     sets = [part for override in overrides for part in ("--set", override)]
@@ -161,6 +187,7 @@ def _run(step: Step, recipe_path: Path, store: Store, engine: Engine, overrides:
         str(recipe_path),
         stage,
         *sets,
+        *options,
     )
     status = engine.run(Job(stage, (*command, "--digest", step.node.spec.digest)))
     if status != 0:

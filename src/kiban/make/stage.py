@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kiban.kit.errors import KibanError
 from kiban.kit.manifest import Party
 from kiban.kit.store import Artifact
+from kiban.make.corpus.rights.withdrawal import Withdrawn
 from kiban.make.recipe import Recipe
+
+Where = Literal["here", "slurm", "ray"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class StageContext:
         inputs: finished artifacts by role, e.g. {"corpus": …, "tokenizer": …}.
         files: empty folder; what is written here becomes the artifact, whole or not at all.
         scratch: folder that survives an interruption; a stage resumes from what it finds here.
+        withdrawn: tells which documents owners took back; None for a stage that reads none.
+        where: who works on the pieces of a stage that has any ("here", "slurm", "ray"); the result is the same.
+        workers: how many pieces at a time; None: as many as there are processors.
     """
 
     name: str
@@ -32,6 +38,9 @@ class StageContext:
     files: Path
     scratch: Path
     seed: int
+    withdrawn: Withdrawn | None = None
+    where: Where = "here"
+    workers: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiban.kit.errors import BadInput
+from kiban.make.corpus.config import Source
 from kiban.make.corpus.sources import SourceFile, find_files
-from kiban.make.recipe import Source
 
 TEMPLATE = """\
 # yaml-language-server: $schema=recipe.schema.json

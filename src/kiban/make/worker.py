@@ -15,14 +15,26 @@ from types import FrameType
 from kiban.kit.errors import BadInput, Interrupted
 from kiban.kit.meter import Meter
 from kiban.kit.store import Artifact, Store
+from kiban.kit.withdrawals import COMPARED
+from kiban.make.corpus.config import owners_of
+from kiban.make.corpus.rights.withdrawal import ROLE, Withdrawn, concerning, withdrawals_input
 from kiban.make.graph import Node
 from kiban.make.recipe import Recipe
-from kiban.make.stage import StageContext, StageFunction
+from kiban.make.stage import StageContext, StageFunction, Where
 
 PR_SET_PDEATHSIG = 1
 
 
-def run_stage(function: StageFunction, node: Node, recipe: Recipe, base_folder: Path, store: Store) -> Artifact:
+def run_stage(
+    function: StageFunction,
+    node: Node,
+    recipe: Recipe,
+    base_folder: Path,
+    store: Store,
+    *,
+    where: Where = "here",
+    workers: int | None = None,
+) -> Artifact:
     """Make one node's artifact, or return it when it is there (another process may just have made it).
 
     Raises:
@@ -42,12 +54,20 @@ def run_stage(function: StageFunction, node: Node, recipe: Recipe, base_folder: 
     with _stoppable(), store.in_use(), store.making(node.spec, name) as draft:
         if made := store.get(node.spec.digest):
             return made
-        context = StageContext(name, recipe, base_folder, inputs, draft.files, draft.scratch, recipe.seed)
+        withdrawn = _withdrawn(node, recipe, store) if node.stage == "corpus" else None
+        context = StageContext(
+            name, recipe, base_folder, inputs, draft.files, draft.scratch, recipe.seed, withdrawn, where, workers
+        )
         try:
             with Meter(draft.scratch / "resources.json") as meter:
                 result = function(context)
                 resources = meter.resources()
-            inherited = [party for artifact in inputs.values() for party in artifact.manifest.parties]
+            inherited = [
+                party
+                for role, artifact in inputs.items()
+                if not role.startswith(COMPARED)  # nothing of those is inside
+                for party in artifact.manifest.parties
+            ]
             parties = tuple({party.source: party for party in (*inherited, *result.parties)}.values())
             return store.commit(draft, resources=resources, parties=parties, stats=result.stats)
         except KeyboardInterrupt:
@@ -62,6 +82,14 @@ def run_stage(function: StageFunction, node: Node, recipe: Recipe, base_folder: 
                     hint="free some space; the same command goes on from here",
                 ) from None
             raise
+
+
+def _withdrawn(node: Node, recipe: Recipe, store: Store) -> Withdrawn:
+    sources = owners_of(recipe.corpus)
+    concern = concerning(store, sources)
+    if withdrawals_input(concern).get(ROLE) != node.spec.inputs.get(ROLE):
+        raise BadInput("something was withdrawn while the stage was waiting", hint="run the same command again")
+    return Withdrawn(store, sources, concern)
 
 
 @contextmanager

@@ -6,10 +6,11 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,10 @@ import pytest
 import zstandard
 
 from kiban.kit.errors import BadInput
-from kiban.make.corpus import build as build_module
+from kiban.make.corpus import gathering
 from kiban.make.corpus.normalise import normalise
 from kiban.make.corpus.reader import read_documents
 from kiban.make.corpus.stage import run
-from kiban.make.corpus.state import State
 from kiban.make.stage import StageContext
 
 Make = Callable[..., Any]
@@ -153,49 +153,34 @@ def test_nothing_left_is_bad_input_that_says_why(make_corpus: Make, tmp_path: Pa
     assert "body" in str(caught.value)
 
 
-# -- interruption -----------------------------------------------------------------------------------------------------
+# -- workers and interruption -----------------------------------------------------------------------------------------
 
 CHILD = """
-import os, random, signal, sys, threading
+import sys
 from pathlib import Path
-from kiban.make.corpus import build
 from kiban.make.corpus.stage import run
 from kiban.make.recipe import Recipe
 from kiban.make.stage import StageContext
 
-def kill_self():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def counted(function, limit, delay_s):
-    # The function, which at its limit-th call has the process killed, up to delay_s later and wherever it then is.
-    calls = 0
-    def counting(*arguments):
-        nonlocal calls
-        calls += 1
-        if calls == limit:
-            threading.Timer(random.random() * delay_s, kill_self).start() if delay_s else kill_self()
-        return function(*arguments)
-    return counting
-
-build.COMMIT_SECONDS = 0.05
-recipe, base, files, scratch, documents, links = sys.argv[1:]
-build.Build._take = counted(build.Build._take, int(documents), 0.05)
-build._link = counted(build._link, int(links), 0)
-run(StageContext("corpus", Recipe.model_validate_json(recipe), Path(base), {}, Path(files), Path(scratch), 1))
+recipe, base, files, scratch, workers = sys.argv[1:]
+recipe = Recipe.model_validate_json(recipe)
+run(StageContext("corpus", recipe, Path(base), {}, Path(files), Path(scratch), 1, workers=int(workers)))
 """
 
 
-def run_in_process(context: StageContext, *, kill_at_document: int = 0, kill_at_link: int = 0) -> bool:
-    """Run the stage in a process of its own, which SIGKILL may end; whether it came to its end."""
-    arguments = (context.base_folder, context.files, context.scratch, kill_at_document, kill_at_link)
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD, context.recipe.model_dump_json(), *map(str, arguments)],
-        capture_output=True,
-        check=False,
+def started(context: StageContext, workers: int) -> subprocess.Popen[bytes]:
+    arguments = (context.recipe.model_dump_json(), context.base_folder, context.files, context.scratch, workers)
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
-    if child.returncode != -signal.SIGKILL:
-        assert child.returncode == 0, child.stderr.decode()
-    return child.returncode == 0
+
+
+def finish(context: StageContext, workers: int) -> None:
+    with started(context, workers) as child:
+        _, said = child.communicate()
+    assert child.returncode == 0, said.decode()
 
 
 def empty(folder: Path) -> None:
@@ -215,134 +200,164 @@ def mixed_archive(folder: Path) -> None:
     (folder / "z.xyz").write_text("")
 
 
-def test_a_killed_build_gives_the_same_bytes(make_context: MakeContext, tmp_path: Path) -> None:
+EVERYTHING: dict[str, Any] = {
+    "shard_bytes": 2**16,
+    "heldout_fraction": 0.2,
+    "filters": {"min_characters": 1},
+    "repair": {},
+    "quality": {"profile": "kiban", "on_rephrase": "keep"},
+    "privacy": {},
+    "duplicates": {"passages": {}, "boilerplate": {}},
+}
+
+
+def test_any_number_of_workers_gives_the_same_bytes(make_context: MakeContext, tmp_path: Path) -> None:
     mixed_archive(tmp_path / "in")
-    more = {"shard_bytes": 2**16, "heldout_fraction": 0.2}
-    whole = make_context({"docs": "in"}, work="whole", **more)
-    assert run_in_process(whole)
-    expected = digests(whole.files)
-    assert len(expected) > 20
+    made = {}
+    for workers in (1, 2, 4):
+        context = make_context({"docs": "in"}, work=f"by {workers}", **EVERYTHING)
+        finish(context, workers)
+        made[workers] = digests(context.files)
+    assert len(made[1]) > 10
+    assert made[1] == made[2] == made[4]
+
+
+@pytest.mark.parametrize("trials", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_build_that_is_killed_at_any_moment_gives_the_same_bytes(
+    make_context: MakeContext, tmp_path: Path, trials: int
+) -> None:
+    """SIGKILL to the build alone (its workers are left to find out) or to all its processes, then again, and so on."""
+    mixed_archive(tmp_path / "in")
+    whole = make_context({"docs": "in"}, work="whole", **EVERYTHING)
+    finish(whole, 2)
+    began = time.monotonic()
+    empty(whole.files)
+    expected: dict[str, str] = {}
     rng = random.Random()
-    killed = make_context({"docs": "in"}, work="killed", **more)
-    for _ in range(6):  # of about 6,000 documents; those up to the last commit are not taken again
-        assert not run_in_process(killed, kill_at_document=rng.randrange(1, 500))
-        empty(killed.files)
-    assert not run_in_process(killed, kill_at_link=3)
-    empty(killed.files)
-    assert run_in_process(killed)
-    assert digests(killed.files) == expected
+    killed = 0
+    while killed < trials:
+        context = make_context({"docs": "in"}, work=f"killed {killed}", **EVERYTHING)
+        began = time.monotonic()
+        for attempt in range(8):
+            child = started(context, 2)
+            try:
+                # From the start-up of Python to past the end, more often early: later attempts have less to do.
+                child.wait(timeout=rng.random() * 4.0 / (attempt + 1) + 0.3)
+            except subprocess.TimeoutExpired:
+                if rng.random() < 0.5:
+                    child.kill()
+                else:
+                    os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+            if child.returncode == 0:
+                break
+            assert child.returncode == -signal.SIGKILL
+            killed += 1
+            empty(context.files)
+        else:
+            finish(context, 2)
+        found = digests(context.files)
+        expected = expected or found
+        assert found == expected, f"after {attempt} kills in {time.monotonic() - began:.1f} s"
+    empty(whole.files)
+    finish(whole, 1)
+    assert digests(whole.files) == expected
 
 
-def test_a_build_that_is_stopped_goes_on_from_the_last_commit(
+PHASES = ("list", "read", "curate", "compare/verdicts", "deliver")
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "manifest"])
+def test_what_the_disk_damages_is_made_again(
+    make_context: MakeContext,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    phase: str,
+    damage: str,
+) -> None:
+    write_jsonl(tmp_path / "in.jsonl", lines(800))
+    context = make_context({"docs": "in.jsonl"}, shard_bytes=2**16)
+    run(context)
+    expected = digests(context.files)
+    empty(context.files)
+    folder = context.scratch / "corpus"
+    item = folder / phase if phase == "list" else min((folder / phase).iterdir())
+    path = max((each for each in item.iterdir() if each.name != "item.json"), key=lambda each: each.stat().st_size)
+    if damage == "manifest":
+        path = item / "item.json"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()  # files of the last phase are linked into the artifact
+    if damage != "gone":
+        path.write_bytes(content[: len(content) // 2] if damage in ("cut", "manifest") else content)
+    for later in PHASES[PHASES.index(phase) + 1 :]:
+        # What was made of the damaged item is not there yet, or nobody would look at it.
+        for each in (folder / later).iterdir():
+            remove(each)
+    run(context)
+    assert digests(context.files) == expected
+    if damage != "manifest":
+        assert "is damaged; made again" in capsys.readouterr().err
+
+
+def remove(folder: Path) -> None:
+    empty(folder)
+    folder.rmdir()
+
+
+def test_a_disk_that_always_lies_is_named(
     make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted after every possible number of documents, with a commit after each."""
-    write_jsonl(tmp_path / "in" / "a.jsonl", lines(12))
-    (tmp_path / "in" / "b.txt").write_text("覚え書き" * 10)
-    (tmp_path / "in" / "c.html").write_text("<p>頁の本文です。</p>")
-    whole = make_context({"docs": "in"}, work="whole", filters={"min_characters": 1})
-    run(whole)
-    monkeypatch.setattr(build_module, "COMMIT_SECONDS", 0.0)
-    take = build_module.Build._take
-    taken: list[str] = []
-    for limit in (1, 1, 2, 3, 5, 100):
-        taken.clear()
-
-        def stopping(self: Any, source: Any, tally: Any, event: Any, limit: int = limit) -> None:
-            if len(taken) == limit:
-                raise KeyboardInterrupt
-            taken.append(event.id)
-            take(self, source, tally, event)
-
-        monkeypatch.setattr(build_module.Build, "_take", stopping)
-        context = make_context({"docs": "in"}, work="stopped", filters={"min_characters": 1})
-        if limit == 100:
-            run(context)
-        else:
-            with pytest.raises(KeyboardInterrupt):
-                run(context)
-    assert taken == ["b.txt", "c.html"]
-    assert digests(context.files) == digests(whole.files)
-
-
-@pytest.mark.parametrize("damage", ["garbage", "cut", "flipped", "shard", "pending", "other key"])
-def test_damaged_scratch_is_thrown_away(
-    make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
-) -> None:
-    write_jsonl(tmp_path / "in.jsonl", lines(2000))
-    whole = make_context({"docs": "in.jsonl"}, work="whole", shard_bytes=2**16)
-    run(whole)
-    context = make_context({"docs": "in.jsonl"}, work="damaged", shard_bytes=2**16)
-    take = build_module.Build._take
-    monkeypatch.setattr(build_module, "COMMIT_SECONDS", 0.05)
-    count = 0
-
-    def stopping(*arguments: Any) -> None:
-        nonlocal count
-        count += 1
-        if count > 1200:
-            raise KeyboardInterrupt
-        take(*arguments)
-
-    monkeypatch.setattr(build_module.Build, "_take", stopping)
-    with pytest.raises(KeyboardInterrupt):
+    write_jsonl(tmp_path / "in.jsonl", lines(20))
+    context = make_context({"docs": "in.jsonl"})
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: os.urandom(8) if path.name == "kept.arrow" else read_bytes(path))
+    with pytest.raises(BadInput, match="other than it was written"):
         run(context)
-    monkeypatch.setattr(build_module.Build, "_take", take)
-    state = context.scratch / "corpus" / "state.sqlite"
-    if damage == "garbage":
-        state.write_bytes(os.urandom(8192))
-    elif damage == "cut":
-        os.truncate(state, state.stat().st_size // 2)
-    elif damage == "flipped":
-        data = bytearray(state.read_bytes())
-        data[4096 * 2 : 4096 * 6] = bytes(4096 * 4)
-        state.write_bytes(data)
-    elif damage == "shard":
-        (context.scratch / "corpus" / "train" / "00000.parquet").write_bytes(b"PAR1")
-    elif damage == "pending":
-        with sqlite3.connect(state) as connection:
-            connection.execute(
-                "UPDATE pending SET text = CAST(text || 'x' AS BLOB) WHERE number = (SELECT min(number) FROM pending)"
-            )
-    else:
-        with sqlite3.connect(state) as connection:
-            connection.execute("UPDATE meta SET value = 'another' WHERE key = 'key'")
+
+
+def test_another_configuration_starts_anew(make_context: MakeContext, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "in.jsonl", lines(50))
+    run(make_context({"docs": "in.jsonl"}, filters={"min_characters": 200}))
+    context = make_context({"docs": "in.jsonl"}, filters={"min_characters": 20})
+    empty(context.files)
     run(context)
-    assert digests(context.files) == digests(whole.files)
+    other = make_context({"docs": "in.jsonl"}, filters={"min_characters": 20}, work="other")
+    run(other)
+    assert digests(context.files) == digests(other.files)
 
 
 # -- trouble ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_vanishes_or_changes_meanwhile_ends_the_run(
-    make_corpus: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", ["vanishes", "appears"])
+def test_a_file_that_comes_or_goes_meanwhile_ends_the_run(
+    make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / name).write_text(f"{name}の文章" * 5)
-    take = build_module.Build._take
+    take = gathering._read_file
 
     def meddling(*arguments: Any) -> None:
-        (tmp_path / "in" / "b.txt").unlink(missing_ok=True)
         take(*arguments)
+        if change == "vanishes":
+            (tmp_path / "in" / "b.txt").unlink(missing_ok=True)
+        else:
+            (tmp_path / "in" / "z.txt").write_text("あとから来た文章")
 
-    monkeypatch.setattr(build_module.Build, "_take", meddling)
+    monkeypatch.setattr(gathering, "_read_file", meddling)
+    context = make_context({"docs": "in"}, filters={"min_characters": 1})
     with pytest.raises(BadInput, match="changed while"):
-        make_corpus("in")
-
-    def adding(*arguments: Any) -> None:
-        (tmp_path / "in" / "z.txt").write_text("あとから来た文章")
-        take(*arguments)
-
-    monkeypatch.setattr(build_module.Build, "_take", adding)
-    with pytest.raises(BadInput, match="changed while"):
-        make_corpus("in")
+        run(replace(context, workers=1))
 
 
-def test_a_full_disk_is_one_error_and_a_rerun_goes_on(make_context: MakeContext, tmp_path: Path) -> None:
-    """A file system too small for the corpus, if this user may mount one; SQLite and Arrow meet the same limit."""
-    write_jsonl(tmp_path / "in.jsonl", ({"id": str(n), "text": os.urandom(500).hex()} for n in range(3000)))
-    context = make_context({"docs": "in.jsonl"}, shard_bytes=2**16)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_is_one_error_and_a_rerun_goes_on(make_context: MakeContext, tmp_path: Path, workers: int) -> None:
+    """A file system too small for the corpus, if this user may mount one."""
+    write_jsonl(tmp_path / "in.jsonl", ({"id": str(n), "text": os.urandom(500).hex()} for n in range(6000)))
+    context = replace(make_context({"docs": "in.jsonl"}, shard_bytes=2**16), workers=workers)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(context.scratch)], capture_output=True
     )
@@ -352,25 +367,9 @@ def test_a_full_disk_is_one_error_and_a_rerun_goes_on(make_context: MakeContext,
         with pytest.raises(OSError) as caught:
             run(context)
         assert caught.value.errno == errno.ENOSPC
+        del caught  # and with it the frames that hold files open
         subprocess.run(["mount", "-o", "remount,size=64m", str(context.scratch)], check=True)
         run(context)
-        assert len(list(read_documents(context.files, "train"))) > 2800
+        assert len(list(read_documents(context.files, "train"))) > 5600
     finally:
         subprocess.run(["umount", str(context.scratch)], check=True)
-
-
-def test_sqlite_saying_full_becomes_the_same_error(
-    make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_jsonl(tmp_path / "in.jsonl", lines(3000))
-    context = make_context({"docs": "in.jsonl"})
-    connect = State._connect
-
-    def small(self: Any) -> None:
-        connect(self)
-        self._db.execute("PRAGMA max_page_count = 40")
-
-    monkeypatch.setattr(State, "_connect", small)
-    with pytest.raises(OSError) as caught:
-        run(context)
-    assert caught.value.errno == errno.ENOSPC

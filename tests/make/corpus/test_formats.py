@@ -3,16 +3,16 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import random
-import resource
-import subprocess
-import sys
-from collections.abc import Callable
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import docx
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -28,16 +28,18 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate
 
 from kiban.kit.errors import BadInput
-from kiban.make.corpus.formats.events import Notes
-from kiban.make.corpus.formats.html import read_html
+from kiban.make.corpus.config import Source
+from kiban.make.corpus.formats.events import Notes, Record
+from kiban.make.corpus.formats.html import page_text
 from kiban.make.corpus.formats.streams import TooLong, lines
+from kiban.make.corpus.formats.text import read_jsonl
 
 Make = Callable[..., Any]
 WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 
 def html(page: str) -> str:
-    return read_html(page.encode(), None, Notes())
+    return page_text(page.encode(), None, Notes()).text
 
 
 # -- lines ------------------------------------------------------------------------------------------------------------
@@ -131,31 +133,82 @@ def test_several_frames_and_members_are_one_file(make_corpus: Make, tmp_path: Pa
     assert len(make_corpus("in.jsonl.*").documents) == 6
 
 
-def test_a_line_of_a_gigabyte_never_enters_memory(tmp_path: Path, make_context: Callable[..., Any]) -> None:
-    packer = zstandard.ZstdCompressor().compressobj()
-    block = b"a" * 2**24
-    data: bytes = packer.compress(b'{"text":"before the long line"}\n{"text":"')
-    data += b"".join(packer.compress(block) for _ in range(64)) + packer.compress(b'"}\n{"text":"after it"}\n')
-    (tmp_path / "in.jsonl.zst").write_bytes(data + packer.flush())
-    context = make_context({"docs": "in.jsonl.zst"}, filters={"min_characters": 1})
-    code = (
-        "import sys; from pathlib import Path; from kiban.make.corpus.stage import run;"
-        "from kiban.make.recipe import Recipe; from kiban.make.stage import StageContext;"
-        "recipe, base, files, scratch = sys.argv[1:];"
-        "run(StageContext('c', Recipe.model_validate_json(recipe), Path(base), {}, Path(files), Path(scratch), 1))"
+@pytest.mark.slow
+def test_a_line_of_two_gigabytes_never_enters_memory() -> None:
+    block = b"a" * 2**20
+
+    def chunks() -> Iterator[bytes]:
+        yield b'{"text":"before the long line"}\n{"text":"'
+        for _ in range(2048):
+            yield block
+        yield b'"}\n{"text":"after it"}\n'
+
+    source = Source(name="docs", path=".", owner="Shiomi", licence="CC0-1.0", uses=("train",))
+    tracemalloc.start()
+    try:
+        events = list(read_jsonl("in.jsonl", chunks(), source, 2**24, Notes()))
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+    assert [event.text if isinstance(event, Record) else event.reason for event in events] == [
+        "before the long line",
+        "too_long",
+        "after it",
+    ]
+
+
+@pytest.mark.slow
+def test_a_million_empty_documents_are_read_quickly() -> None:
+    """Against parsing the same lines alone, which is the least that reading them takes."""
+    data = b'{"text":""}\n' * 10**6
+    source = Source(name="docs", path=".", owner="Shiomi", licence="CC0-1.0", uses=("train",))
+    started = time.process_time()
+    assert sum(1 for line in data.splitlines() if orjson.loads(line) == {"text": ""}) == 10**6
+    alone = time.process_time() - started
+    pieces = (data[start : start + 2**20] for start in range(0, len(data), 2**20))
+    started = time.process_time()
+    assert sum(isinstance(event, Record) for event in read_jsonl("in", pieces, source, 2**26, Notes())) == 10**6
+    assert time.process_time() - started < 12 * alone
+
+
+# -- what records say of themselves -----------------------------------------------------------------------------------
+
+
+def test_fields_are_taken_from_every_kind_of_record(read_source: Make, tmp_path: Path) -> None:
+    fields = {"licence": "meta.licence", "date": "when", "consent": "ok", "owner": "who", "agreement": "n"}
+    (tmp_path / "a.jsonl").write_text(
+        '{"text":"a","meta":{"licence":"CC0-1.0"},"when":"2024-04-02","ok":true,"who":null,"n":12}\n'
+        '{"text":"b","meta.licence":["MIT","X"],"meta":"no object","who":""}\n'
     )
-    folders = map(str, (context.base_folder, context.files, context.scratch))
-    limit = 1200 * 2**20  # of address space, several times what is resident; the line alone would not fit beside it
+    (tmp_path / "b.csv").write_text("text,when,meta.licence,n\nc,2024,MIT,\n")
+    rows = pa.table({
+        "text": ["d"], "other": [1], "meta": [{"licence": "MIT"}],
+        "when": [datetime(2024, 4, 2, 3)], "n": [1.5], "ok": [False],
+    })  # fmt: skip
+    pq.write_table(rows, tmp_path / "c.parquet")
+    read = read_source("*.*", fields=fields)
+    assert {name: dict(record.fields) for name, record in read.records.items()} == {
+        "a.jsonl:1": {"licence": "CC0-1.0", "date": "2024-04-02", "consent": "true", "agreement": "12"},
+        "a.jsonl:2": {"licence": '["MIT","X"]'},
+        "b.csv:2": {"licence": "MIT", "date": "2024"},
+        "c.parquet:1": {"licence": "MIT", "date": "2024-04-02T03:00:00", "agreement": "1.5", "consent": "false"},
+    }
+    assert all(not record.fields for record in read_source("*.*").records.values())
 
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
-    subprocess.run(
-        [sys.executable, "-c", code, context.recipe.model_dump_json(), *folders],
-        check=True, capture_output=True, preexec_fn=limited, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    dropped = json.loads((context.files / "report.json").read_text())["totals"]["dropped"]
-    assert dropped == {"too_long": 1}
+def test_lines_of_mixed_schemas_are_taken_one_by_one(read_source: Make, tmp_path: Path) -> None:
+    lines = [
+        '{"text":"a","id":1}',
+        '{"id":2,"body":"b"}',
+        '{"text":["c"],"id":3}',
+        '{"id":1,"text":"d"}',
+        '{"text":"e"}',
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    read = read_source("in.jsonl", id_field="id")
+    assert read.broken == {"2": "no_text_field", "3": "text_not_string"}
+    # two documents with one id are two documents; what names them is as given
+    assert read.texts == {"1": "d", "in.jsonl:5": "e"}
 
 
 # -- text, markdown ---------------------------------------------------------------------------------------------------
@@ -285,7 +338,9 @@ def test_a_page_is_decoded_as_it_says_if_that_can_be(declared: str, encoding: st
     page = f'<meta http-equiv="Content-Type" content="text/html; charset={declared}"><p>{text}</p>'
     if encoding == "euc_jp":
         page = page.replace("①", "")
-    assert read_html(page.encode(encoding), None, Notes()) == (text.replace("①", "") if encoding == "euc_jp" else text)
+    assert page_text(page.encode(encoding), None, Notes()).text == (
+        text.replace("①", "") if encoding == "euc_jp" else text
+    )
 
 
 def test_deeply_nested_html_is_read(make_corpus: Make, tmp_path: Path) -> None:

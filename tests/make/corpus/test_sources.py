@@ -11,8 +11,8 @@ import pytest
 
 from kiban.kit.errors import BadInput
 from kiban.kit.store import FingerprintCache, Store
+from kiban.make.corpus.config import Source
 from kiban.make.corpus.sources import NotRead, SourceFile, find_files, fingerprint_source
-from kiban.make.recipe import Source
 
 
 def source(path: str, **more: str) -> Source:

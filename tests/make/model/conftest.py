@@ -18,8 +18,9 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from kiban.kit.manifest import CodeRef, Manifest, Resources
 from kiban.kit.store import Artifact
+from kiban.make.corpus.config import CorpusConfig, Source
 from kiban.make.corpus.reader import SCHEMA
-from kiban.make.recipe import Base, CorpusConfig, ModelConfig, Recipe, Shape, Source, TrainingConfig
+from kiban.make.recipe import Base, ModelConfig, Recipe, Shape, TrainingConfig
 from kiban.make.stage import StageContext
 
 TEXT = [

@@ -16,7 +16,8 @@ from transformers import AutoTokenizer
 
 from kiban.kit.errors import BadInput
 from kiban.kit.store import Artifact
-from kiban.make.recipe import Base, CorpusConfig, ModelConfig, Recipe, Shape, Source, TokenizerConfig, TrainingConfig
+from kiban.make.corpus.config import CorpusConfig, Source
+from kiban.make.recipe import Base, ModelConfig, Recipe, Shape, TokenizerConfig, TrainingConfig
 from kiban.make.stage import StageContext, StageResult
 from kiban.make.tokenizer.files import save_tokenizer
 from kiban.make.tokenizer.stage import run

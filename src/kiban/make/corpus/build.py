@@ -1,277 +1,271 @@
-"""Documents to a corpus in one pass: read, normalise, filter, drop exact duplicates, split, write shards.
+"""A corpus in phases, each a set of items that are made in any order and found again after an interruption.
 
-The result depends on the documents, their order, the configuration and the seed only: not on when it was
-interrupted, nor on how many processes read.
+    list     what there is to read                                   one item
+    read     files as raw shards                                     an item for each unit of files
+    curate   raw shards as curated shards                            an item for each shard
+    compare  duplicates among all of them                            items by the range of their hashes
+    deliver  the corpus's Parquet files                              an item for each file
+
+and last the delivered files are linked into the artifact. The result depends on the documents, their order, the
+configuration and the seed only: not on when it was interrupted, nor on how many processes worked, nor where.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
-from itertools import islice
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kiban.kit.errors import BadInput
-from kiban.kit.files import canonical_json, digest_json
+from kiban.kit.files import digest_json
 from kiban.kit.progress import progress
-from kiban.make.corpus.extractor import Answer, Extractor
-from kiban.make.corpus.filters import verdict
-from kiban.make.corpus.formats.events import Broken, Event, Notes, Record, Unreadable
-from kiban.make.corpus.formats.streams import open_chunks
-from kiban.make.corpus.formats.tables import read_csv, read_parquet
-from kiban.make.corpus.formats.text import read_json, read_jsonl, read_markdown, read_text, row
-from kiban.make.corpus.normalise import normalise
-from kiban.make.corpus.reader import Split
-from kiban.make.corpus.shards import read_shard, write_shard
-from kiban.make.corpus.sources import Found, NotRead, SourceFile, find_files
-from kiban.make.corpus.state import State, Tally
-from kiban.make.recipe import CorpusConfig, Source
+from kiban.kit.withdrawals import COMPARED
+from kiban.make.corpus.assembling import assemble
+from kiban.make.corpus.config import CorpusConfig
+from kiban.make.corpus.curating import KEPT_FILE, Curating, curate
+from kiban.make.corpus.delivering import Delivering, Shard, deliver
+from kiban.make.corpus.duplicates.against import Known
+from kiban.make.corpus.duplicates.fingerprints import FILE as FINGERPRINTS
+from kiban.make.corpus.duplicates.phases import Found, find_duplicates
+from kiban.make.corpus.duplicates.plan import Shard as CuratedShard
+from kiban.make.corpus.executors import Executor
+from kiban.make.corpus.gathering import Gathering, changed, gather
+from kiban.make.corpus.items import Damaged, Item, find
+from kiban.make.corpus.listing import Unit, content_digest, list_units, units_of
+from kiban.make.corpus.rights.ledger import SPLITS, Ledger
+from kiban.make.corpus.tally import Tally
 from kiban.make.stage import StageContext
 
-COMMIT_SECONDS = 5.0
-EXAMPLES = 5
-EXCERPT_CHARACTERS = 80
-# The share of a document whose owner has not cleared it for `evaluate`: beyond any heldout_fraction.
-NEVER_HELD_OUT = 1.0
-READERS = {"text": read_text, "markdown": read_markdown, "jsonl": read_jsonl, "json": read_json, "csv": read_csv}
+# How often one file may come back other than it was written before the disk is given up.
+DAMAGES = 3
+NOTE = ("name", "outcome", "reason", "detail")
+
+
+@dataclass(frozen=True)
+class RawShard:
+    source: int
+    unit: Path
+    name: str
+    documents: int
+    bytes: int
 
 
 class Build:
-    """One corpus being made: `read()`, then `deliver()`."""
+    """One corpus being made, in `context.scratch`.
 
-    def __init__(self, context: StageContext) -> None:
+    Attributes:
+        delivered: the items of the last phase, once `run` is done.
+        ledger: the rights of what was delivered, then.
+        tallies: everything that was counted, by source's name, then.
+        remark: what is to be said about the split, then.
+    """
+
+    def __init__(self, context: StageContext, executor: Executor) -> None:
         self.config: CorpusConfig = context.recipe.corpus
-        self.base_folder, self.files, self.scratch = context.base_folder, context.files, context.scratch
-        self.seed = str(context.seed).encode()
-        self._listed, self.total_bytes = self._list()
-        self.state = State(
-            self.scratch / "corpus", digest_json([self._listed, self.config.model_dump(mode="json"), context.seed])
-        )
-        for source in self.config.sources:
-            self.state.tallies.setdefault(source.name, Tally())
+        self.base_folder, self.seed = context.base_folder, context.seed
+        self.known = {
+            role.removeprefix(COMPARED): artifact.path
+            for role, artifact in context.inputs.items()
+            if role.startswith(COMPARED)
+        }
+        self.folder, self.files = context.scratch / "corpus", context.files
+        self.withdrawn, self.executor = context.withdrawn, executor
+        self.content = content_digest(self.config, self.base_folder)
+        self.key = digest_json([self.content, self.config.model_dump(mode="json"), self.seed])
+        self.units: list[Unit] = []
+        self.delivered: list[Item] = []
+        self.ledger = Ledger()
+        self.tallies: dict[str, Tally] = {}
+        self.remark: str | None = None
 
-    # -- reading ------------------------------------------------------------------------------------------------
-
-    def read(self) -> None:
-        """Read every source from where an earlier attempt stopped, to the last shard.
+    def run(self) -> None:
+        """Every phase, from where an earlier attempt stopped.
 
         Raises:
             BadInput: a source is not there, or changes while it is read.
+            OSError: ENOSPC when the disk is full.
         """
-        state, position = self.state, self.state.position
-        self._committed = time.monotonic()
-        limit = self.config.filters.max_document_bytes
-        with (
-            Extractor(self.scratch, limit) as extractor,
-            progress("corpus", self.total_bytes, "bytes", done=position.bytes) as shown,
-        ):
-            while position.source < len(self.config.sources):
-                source = self.config.sources[position.source]
-                files = islice(self._files(source), position.file, None)
-                for file, answer in extractor.ahead(files, source.encoding):
-                    self._read_file(source, file, answer, shown.advance)
-                    position.file, position.record = position.file + 1, 0
-                    if isinstance(file, SourceFile):
-                        position.bytes += file.bytes
-                    self._commit_sometimes()
-                position.source, position.file = position.source + 1, 0
-        for split in ("train", "heldout"):
-            state.close_shard(split)
-        if self._list()[0] != self._listed:
-            raise _changed("a source")
+        damages: dict[Path, int] = {}
+        while True:
+            try:
+                self._phases()
+                break
+            except Damaged as damaged:
+                damages[damaged.folder] = damages.get(damaged.folder, 0) + 1
+                if damages[damaged.folder] > DAMAGES:
+                    raise BadInput(
+                        f"{damaged.folder / damaged.name} came back from the disk other than it was written, "
+                        f"{DAMAGES} times",
+                        hint="look at the disk; the store can lie elsewhere (--store)",
+                    ) from None
+                print(f"kiban: {damaged.name} of {damaged.folder.name} is damaged; made again", file=sys.stderr)
+                for folder in (damaged.folder, *self.files.iterdir()):
+                    shutil.rmtree(folder, ignore_errors=True)
+        if content_digest(self.config, self.base_folder) != self.content:
+            raise changed("a source")
 
-    def _files(self, source: Source) -> Iterator[Found]:
-        if source.path.startswith("hf:"):
-            from kiban.make.corpus.hub import hub_dataset
+    def _phases(self) -> None:
+        self._list()
+        self._read()
+        raw = self._raw_shards()
+        curated = self._curate(raw)
+        self._deliver(raw, curated, self._compare(curated))
+        self.tallies = self._tallies()
+        self.remark = assemble(self.config, self.delivered, self.tallies, self.ledger, self.files)
 
-            dataset = hub_dataset(source)
-            return iter([SourceFile(dataset.split, "hub", None, 0, dataset.fingerprint(), None)])
-        return find_files(source, self.base_folder)
+    def _list(self) -> None:
+        folder = self.folder / "list"
+        if find(folder, self.key) is None:
+            shutil.rmtree(self.folder, ignore_errors=True)  # of another input, or of nothing
+            if list_units(self.config, self.base_folder, folder, self.key) != self.content:
+                raise changed("a source")
+        listing = find(folder, self.key)
+        assert listing is not None
+        self.units = units_of(listing)
 
-    def _list(self) -> tuple[str, int]:
-        """(digest of every file's name and version, their bytes): tells whether anything changes meanwhile."""
-        digest, total = hashlib.sha256(), 0
-        for source in self.config.sources:
-            for file in self._files(source):
-                if isinstance(file, SourceFile):
-                    digest.update(canonical_json([source.name, file.name, file.version]))
-                    total += file.bytes
-        return digest.hexdigest(), total
+    def _read(self) -> None:
+        work = [
+            Gathering(
+                self.config,
+                unit,
+                self.folder / "list",
+                self.key,
+                self.folder / "read" / f"{number:06d}",
+                self.key,
+                self.folder / "spool",
+            )
+            for number, unit in enumerate(self.units)
+        ]
+        self._all("reading", gather, work, [unit.bytes for unit in self.units])
 
-    def _read_file(self, source: Source, file: Found, answer: Answer | None, advance: Callable[[int], None]) -> None:
-        tally, state = self.state.tallies[source.name], self.state
-        if isinstance(file, NotRead):
-            tally.files["skipped"] += 1
-            state.note_file(source.name, file.name, "skipped", file.reason, file.detail)
+    def _raw_shards(self) -> list[RawShard]:
+        shards = []
+        for number, unit in enumerate(self.units):
+            item = self._item("read", number)
+            for position, (documents, size) in enumerate(item.stats["shards"]):
+                shards.append(RawShard(unit.source, item.folder, f"{position:05d}.arrow", documents, size))
+        return shards
+
+    def _curate(self, raw: Sequence[RawShard]) -> list[Item]:
+        work = [
+            Curating(
+                self.config,
+                self.base_folder,
+                self.withdrawn,
+                shard.source,
+                shard.unit,
+                self.key,
+                shard.name,
+                self.folder / "curate" / f"{number:06d}",
+                self.key,
+            )
+            for number, shard in enumerate(raw)
+        ]
+        self._all("curating", curate, work, [shard.bytes for shard in raw])
+        return [self._item("curate", number) for number in range(len(work))]
+
+    def _compare(self, curated: Sequence[Item]) -> Found:
+        shards = [
+            CuratedShard(
+                item.folder / KEPT_FILE,
+                item.folder / FINGERPRINTS,
+                item.stats["documents"],
+                item.stats["characters"],
+            )
+            for item in curated
+        ]
+        known = [Known(name, self.known[name]) for name in self.config.duplicates.against]
+
+        def everywhere(function: Callable[[Any], None], tasks: Sequence[Any]) -> None:
+            for _ in self.executor.each(function, tasks):
+                pass
+
+        return find_duplicates(
+            shards, self.config.duplicates, self.folder / "compare", everywhere, self.key, known=known
+        )
+
+    def _deliver(self, raw: Sequence[RawShard], curated: Sequence[Item], found: Found) -> None:
+        work: list[Delivering] = []
+        group: dict[int, Shard] = {}
+        size = 0
+
+        def close() -> None:
+            nonlocal size
+            target = self.folder / "deliver" / f"{len(work):06d}"
+            work.append(
+                Delivering(
+                    self.config,
+                    self.seed,
+                    dict(group),
+                    self.folder / "curate",
+                    found.folder,
+                    found.plan.key,
+                    target,
+                    self.key,
+                )
+            )
+            group.clear()
+            size = 0
+
+        self.ledger = Ledger()
+        for number, (shard, item) in enumerate(zip(raw, curated, strict=True)):
+            if group and size + shard.bytes > self.config.shard_bytes:
+                close()
+            of_shard = Ledger.from_json(item.stats["ledger"])
+            may_evaluate = tuple("evaluate" in row.rights.uses for row in of_shard.rows)
+            group[number] = Shard(shard.source, item.folder, tuple(self.ledger.merge(of_shard).tolist()), may_evaluate)
+            size += shard.bytes
+        if group:
+            close()
+        self._all("delivering", deliver, work, [len(each.shards) for each in work], unit="shards")
+        self.delivered = [self._item("deliver", number) for number in range(len(work))]
+        for item in self.delivered:
+            for split in SPLITS:
+                for row, counts in item.stats["rights"][split].items():
+                    counted = self.ledger.rows[int(row)].counts[split]
+                    counted[:] = [mine + more for mine, more in zip(counted, counts, strict=True)]
+
+    def _tallies(self) -> dict[str, Tally]:
+        tallies = {source.name: Tally() for source in self.config.sources}
+        for number, unit in enumerate(self.units):
+            tallies[self.config.sources[unit.source].name].merge(self._item("read", number).stats["tally"])
+        for item in self.delivered:
+            for name, tally in item.stats["tallies"].items():
+                tallies[name].merge(tally)
+        return tallies
+
+    def file_notes(self, limit: int) -> dict[str, list[dict[str, str]]]:
+        """By source's name the files that were skipped, damaged or repaired, in reading order, `limit` at most."""
+        notes: dict[str, list[dict[str, str]]] = {source.name: [] for source in self.config.sources}
+        for number, unit in enumerate(self.units):
+            noted = notes[self.config.sources[unit.source].name]
+            if len(noted) < limit:
+                found = json.loads(self._item("read", number).read("notes.json"))
+                noted += [dict(zip(NOTE, note, strict=True)) for note in found[: limit - len(noted)]]
+        return notes
+
+    def _item(self, phase: str, number: int) -> Item:
+        item = find(self.folder / phase / f"{number:06d}", self.key)
+        assert item is not None, f"phase {phase} is over"
+        return item
+
+    def _all(
+        self,
+        title: str,
+        function: Callable[[Any], None],
+        work: Sequence[Any],
+        sizes: Sequence[int],
+        unit: str = "bytes",
+    ) -> None:
+        """Whatever of a phase is not done yet."""
+        missing = [position for position, each in enumerate(work) if find(each.target, each.key) is None]
+        if not missing:
             return
-        notes, records, done = Notes(), 0, state.position.record
-        advanced = 0
-
-        def count(amount: int) -> None:
-            nonlocal advanced
-            advanced += amount
-            advance(amount)
-
-        try:
-            for number, event in enumerate(self._events(source, file, answer, notes, count)):
-                records += isinstance(event, Record)
-                if number >= done:
-                    state.position.record = number + 1  # first, because taking it may close a shard and commit
-                    self._take(source, tally, event)
-                    self._commit_sometimes()
-        except Unreadable as error:
-            if records:
-                tally.files["damaged"] += 1
-                detail = f"{error.detail}; {records} documents before that were read"
-                state.note_file(source.name, file.name, "damaged", error.reason, detail)
-            else:
-                tally.files["skipped"] += 1
-                state.note_file(source.name, file.name, "skipped", error.reason, error.detail)
-                return
-        except FileNotFoundError:
-            raise _changed(file.name) from None
-        finally:
-            advance(file.bytes - advanced)
-        tally.files["read"] += 1
-        if notes.encoding:
-            tally.encodings[notes.encoding] = tally.encodings.get(notes.encoding, 0) + 1
-        if notes.bad_bytes:
-            tally.files["repaired"] += 1
-            tally.replaced_bytes += notes.bad_bytes
-            detail = f"{notes.bad_bytes} bytes that are not {notes.encoding} became U+FFFD"
-            state.note_file(source.name, file.name, "repaired", "undecodable", detail)
-
-    def _events(
-        self, source: Source, file: SourceFile, answer: Answer | None, notes: Notes, advance: Callable[[int], None]
-    ) -> Iterator[Event]:
-        limit = self.config.filters.max_document_bytes
-        if answer is not None:
-            return iter([_answered(file, answer, notes)])
-        if file.format == "hub":
-            from kiban.make.corpus.hub import hub_dataset
-
-            rows = enumerate(hub_dataset(source).rows(), 1)
-            return (row(f"{file.name}:{number}", values, source, limit) for number, values in rows)
-        if file.format == "parquet":
-            return read_parquet(file, source, limit)
-        return READERS[file.format](file.name, open_chunks(file, advance), source, limit, notes)
-
-    # -- one document -------------------------------------------------------------------------------------------
-
-    def _take(self, source: Source, tally: Tally, event: Event) -> None:
-        """Keep one document or drop it for a reason; either way it is counted."""
-        tally.read += 1
-        if isinstance(event, Broken):
-            self._drop(tally, event.reason, event.id, event.detail)
-            return
-        text = normalise(event.text)
-        if reason := verdict(text, self.config.filters):
-            self._drop(tally, reason, event.id, text)
-            return
-        data = text.encode()
-        sha256 = hashlib.sha256(data).digest()
-        if first := self.state.first_with(sha256, f"{source.name}: {event.id}"):
-            self._drop(tally, "duplicate", event.id, text, same_as=first)
-            return
-        share = self._share(sha256) if "evaluate" in source.uses else NEVER_HELD_OUT
-        split: Split = "heldout" if share < self.config.heldout_fraction else "train"
-        tally.keep(split, len(text), len(data))
-        self.state.keep(split, (event.id, source.name, sha256, data), share)
-        if self.state.pending_bytes[split] >= self.config.shard_bytes:
-            self.state.close_shard(split)
-
-    def _share(self, sha256: bytes) -> float:
-        """A document's place in [0, 1), from its text and the recipe's seed alone."""
-        return int.from_bytes(hashlib.sha256(self.seed + b"\n" + sha256).digest()[:6]) / 2**48
-
-    def _drop(self, tally: Tally, reason: str, identity: str, text: str, **more: str) -> None:
-        tally.dropped[reason] = tally.dropped.get(reason, 0) + 1
-        examples = tally.examples.setdefault(reason, [])
-        if len(examples) < EXAMPLES:
-            excerpt = " ".join(text[: 2 * EXCERPT_CHARACTERS].split())[:EXCERPT_CHARACTERS]
-            examples.append({"id": identity, "text": excerpt, "reason": reason, **more})
-
-    def _commit_sometimes(self) -> None:
-        now = time.monotonic()
-        if now - self._committed >= COMMIT_SECONDS:
-            self.state.commit()
-            self._committed = now
-
-    # -- delivering ---------------------------------------------------------------------------------------------
-
-    def deliver(self) -> str | None:
-        """Put the shards into the artifact; returns a remark about the split when there is one to make.
-
-        Scratch keeps its shards (they are linked, not moved), so that a kill here costs nothing either. A split
-        that came out empty by chance gets the one document whose hash is nearest to it.
-        """
-        state = self.state
-        kept = {
-            split: sum(tally.kept[split]["documents"] for tally in state.tallies.values())
-            for split in ("train", "heldout")
-        }
-        moved: tuple[Split, Split] | None = None
-        remark = None
-        if not kept["train"] and kept["heldout"]:
-            moved, remark = ("heldout", "train"), "no document fell into train by its hash; the nearest one was taken"
-        elif not kept["heldout"] and self.config.heldout_fraction > 0 and kept["train"] > 1:
-            if state.nearest["train"][0] == NEVER_HELD_OUT:
-                remark = "no document's source is cleared for `evaluate`; nothing is held out"
-            else:
-                moved = ("train", "heldout")
-                remark = "no document fell into held-out by its hash; the nearest one was taken"
-        if kept["train"] + kept["heldout"] == 1 and self.config.heldout_fraction > 0:
-            remark = "there is one document only; it is in train, and nothing is held out"
-        changed: Path | None = None
-        if moved:
-            changed = self._move(*moved)
-        for split, count in state.shards.items():
-            for number in range(count):
-                shard = state.shard(split, number)
-                if shard != changed:
-                    _link(shard, self.files / split / shard.name)
-        return remark
-
-    def _move(self, origin: Split, target: Split) -> Path:
-        """Write the shard that holds the document nearest to `target` without it, and a shard of it alone."""
-        _, sha256, number = self.state.nearest[origin]
-        shard = self.state.shard(origin, number)
-        alone = next(found for found in read_shard(shard) if found[2].hex() == sha256)
-        write_shard(self.files / target / "00000.parquet", [alone])
-        if any(found[2] != alone[2] for found in read_shard(shard)):
-            rest = (found for found in read_shard(shard) if found[2] != alone[2])
-            write_shard(self.files / origin / shard.name, rest)
-        tally = self.state.tallies[alone[1]]
-        for split, sign in ((origin, -1), (target, 1)):
-            tally.keep(split, len(alone[3].decode()), len(alone[3]), sign)
-        return shard
-
-
-def _answered(file: SourceFile, answer: Answer, notes: Notes) -> Event:
-    if "text" in answer:
-        notes.encoding, notes.bad_bytes = answer["encoding"], answer["bad_bytes"]
-        return Record(file.name, answer["text"])
-    if answer["reason"] == "vanished":
-        raise FileNotFoundError(file.name)
-    if answer["reason"] == "too_long":
-        return Broken(file.name, "too_long", answer["detail"])
-    raise Unreadable(answer["reason"], answer["detail"])
-
-
-def _link(shard: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    try:
-        os.link(shard, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(shard, target)
-
-
-def _changed(what: str) -> BadInput:
-    return BadInput(
-        f"{what} changed while the corpus was made from it",
-        where="corpus",
-        hint="run the same command again when nothing writes there any more",
-    )
+        done = sum(sizes) - sum(sizes[position] for position in missing)
+        with progress(title, sum(sizes), unit, done=done) as shown:
+            for position, _ in self.executor.each(function, [work[position] for position in missing]):
+                shown.advance(sizes[missing[position]])

@@ -9,7 +9,7 @@ from typing import Any
 
 from kiban.kit.errors import BadInput
 from kiban.kit.files import digest_json
-from kiban.make.recipe import Source
+from kiban.make.corpus.config import Source
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")

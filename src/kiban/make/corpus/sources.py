@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 from kiban.kit.errors import BadInput
 from kiban.kit.files import canonical_json, digest_file
 from kiban.kit.store import FingerprintCache
-from kiban.make.recipe import Source
+from kiban.make.corpus.config import Source
 
 # extension -> format. Formats with a "+" may also be compressed (.gz, .zst).
 FORMATS = {
@@ -27,6 +27,7 @@ FORMATS = {
     ".md": "markdown+",
     ".html": "html+",
     ".htm": "html+",
+    ".xhtml": "html+",
     ".csv": "csv+",
     ".tsv": "csv+",
     ".jsonl": "jsonl+",
@@ -35,8 +36,20 @@ FORMATS = {
     ".parquet": "parquet",
     ".pdf": "pdf",
     ".docx": "docx",
+    ".pptx": "pptx",
+    ".xlsx": "xlsx",
+    ".eml": "eml+",
+    ".mbox": "mbox+",
+    ".warc": "warc+",
+    ".man": "man+",
+    **{f".{section}": "man+" for section in range(1, 9)},
+    ".zip": "zip",
+    ".tar": "tar+",
 }
 COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
+# Endings that say two things at once.
+SHORT_ENDINGS = {".tgz": ".tar.gz", ".tzst": ".tar.zst"}
+ARCHIVES = frozenset({"zip", "tar"})
 MAGIC = re.compile(r"[*?\[]")
 # What remote file systems call a checksum or version of a file's content, best first, and what is next best.
 CHECKSUMS = ("sha256", "ETag", "etag", "md5", "Content-MD5", "md5Hash", "crc32c", "CRC", "generation", "VersionId")
@@ -53,7 +66,10 @@ class SourceFile:
         compression: "gz", "zst" or None.
         bytes: size as stored.
         version: changes when the content does, as far as the file system can tell without reading it.
-        path: of a local file; None for one that has to be opened through its file system.
+        path: of a local file; None for one that has to be opened through its file system or archive.
+        member: of an archive, whose bytes are counted there.
+        sequential: it can be opened only before the file after it is asked for (of a tar).
+        temporary: `path` is a copy, to be removed when it was read.
     """
 
     name: str
@@ -63,6 +79,9 @@ class SourceFile:
     version: str
     path: Path | None
     opened: Callable[[], BinaryIO] | None = None
+    member: bool = False
+    sequential: bool = False
+    temporary: bool = False
 
     def open(self) -> BinaryIO:
         if self.path is not None:
@@ -70,11 +89,16 @@ class SourceFile:
         assert self.opened is not None
         return self.opened()
 
+    def done(self) -> None:
+        """It was read."""
+        if self.temporary and self.path is not None:
+            self.path.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True)
 class NotRead:
     """Something in a source that is not read, and why: "unsupported", "symlink", "broken_link", "not_a_file" or
-    "unreadable"."""
+    "unreadable"; of an archive or its members also "damaged", "encrypted", "bomb" or "nested"."""
 
     name: str
     reason: str
@@ -181,9 +205,9 @@ def _walk(root: str, folder: str, prefix: str, depth: int | None) -> Iterator[Fo
     """Everything below `folder`, whose path from `root` is `prefix`; `depth` levels of it."""
     try:
         with os.scandir(folder) as entries:
-            children = sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda one: one.name)
+            children = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda one: one.name)
     except PermissionError:
-        yield NotRead(_readable(prefix), "unreadable", "permission denied")
+        yield NotRead(readable(prefix), "unreadable", "permission denied")
         return
     for entry in children:
         name = f"{prefix}{entry.name}"
@@ -199,29 +223,32 @@ def _walk(root: str, folder: str, prefix: str, depth: int | None) -> Iterator[Fo
 def _link(root: str, path: str, name: str) -> Iterator[Found]:
     target = os.path.realpath(path)
     if not os.path.lexists(target) or Path(target).is_symlink():  # a loop resolves to a link
-        yield NotRead(_readable(name), "broken_link", "it leads nowhere")
+        yield NotRead(readable(name), "broken_link", "it leads nowhere")
         return
     below = os.path.relpath(target, root)
     if below == ".." or below.startswith("../"):
-        yield NotRead(_readable(name), "symlink", f"it leads out of the folder, to {_readable(target)}")
-    elif Path(target).is_file() and any(_is_hidden(part) for part in below.split("/")):
+        yield NotRead(readable(name), "symlink", f"it leads out of the folder, to {readable(target)}")
+    elif Path(target).is_file() and any(is_hidden(part) for part in below.split("/")):
         yield _local_file(target, name)
 
 
 def _local_file(path: str, name: str) -> Found:
-    kind, compression = _format(name)
+    kind, compression = format_of(name)
     status = os.stat(path)  # noqa: PTH116 (as the other calls for each file, for speed)
     if not stat.S_ISREG(status.st_mode):
-        return NotRead(_readable(name), "not_a_file")
+        return NotRead(readable(name), "not_a_file")
     if kind is None:
-        return NotRead(_readable(name), "unsupported")
+        return NotRead(readable(name), "unsupported")
     version = f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
-    return SourceFile(_readable(name), kind, compression, status.st_size, version, Path(path))
+    return SourceFile(readable(name), kind, compression, status.st_size, version, Path(path))
 
 
-def _format(name: str) -> tuple[str | None, str | None]:
+def format_of(name: str) -> tuple[str | None, str | None]:
     """(format, compression) by the name's extensions; (None, …) for one that is not read."""
-    stem, _, extension = name.lower().rpartition(".")
+    name = name.lower()
+    stem, dot, extension = name.rpartition(".")
+    if whole := SHORT_ENDINGS.get(dot + extension):
+        stem, _, extension = f"{stem}{whole}".rpartition(".")
     compression = COMPRESSIONS.get(f".{extension}")
     if compression:
         extension = stem.rpartition(".")[2]
@@ -231,7 +258,7 @@ def _format(name: str) -> tuple[str | None, str | None]:
     return kind.rstrip("+"), compression
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     return name.startswith((".", "~$"))
 
 
@@ -239,7 +266,7 @@ def _is_utf8(text: str) -> bool:
     return not any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A file name as text: Linux allows any bytes in names, and archives made on Windows leave CP932 ones."""
     if _is_utf8(name):
         return name
@@ -282,12 +309,12 @@ def _listing(file_system: Any, root: str) -> Iterator[Found]:
         found = file_system.find(root, detail=True)
     for path, info in sorted(found.items()):
         name = path[len(fixed) :].lstrip("/") if path.startswith(fixed) else path
-        if info["type"] == "file" and not any(_is_hidden(part) for part in name.split("/")):
+        if info["type"] == "file" and not any(is_hidden(part) for part in name.split("/")):
             yield _remote_file(file_system, path, name, info)
 
 
 def _remote_file(file_system: Any, path: str, name: str, info: dict[str, Any]) -> Found:
-    kind, compression = _format(name.partition("?")[0])
+    kind, compression = format_of(name.partition("?")[0])
     if kind is None:
         return NotRead(name, "unsupported")
     size = info.get("size") or 0

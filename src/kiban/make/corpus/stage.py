@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
-import sqlite3
 import sys
 
 from kiban.kit.errors import BadInput
 from kiban.kit.files import write_atomically, write_json
 from kiban.kit.manifest import Party
 from kiban.make.corpus.build import Build
-from kiban.make.corpus.report import as_markdown, make_report, make_stats, nothing_kept, summary
+from kiban.make.corpus.config import CorpusConfig
+from kiban.make.corpus.executors import executor_for
+from kiban.make.corpus.gathering import NAMED_FILES
+from kiban.make.corpus.report import as_markdown, make_report, nothing_kept, summary
+from kiban.make.corpus.rights.croissant import write_croissant
+from kiban.make.corpus.rights.ledger import FILE as LEDGER
+from kiban.make.corpus.rights.policy import Policy
 from kiban.make.stage import StageContext, StageResult
-
-DAMAGED_STATE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def run(context: StageContext) -> StageResult:
@@ -24,43 +25,49 @@ def run(context: StageContext) -> StageResult:
         BadInput: a source is not there or changes meanwhile, or no document is left.
         OSError: ENOSPC when the disk is full.
     """
-    try:
-        try:
-            return _run(context)
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode not in DAMAGED_STATE:
-                raise
-            print("kiban: what the earlier attempt left is damaged; starting over", file=sys.stderr, flush=True)
-            for folder in (context.scratch / "corpus", *context.files.iterdir()):
-                shutil.rmtree(folder)
-            return _run(context)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-            raise OSError(errno.ENOSPC, "the disk is full", str(context.scratch)) from None
-        raise
-
-
-def _run(context: StageContext) -> StageResult:
     config = context.recipe.corpus
-    build = Build(context)
-    try:
-        build.read()
-        if not any(tally.kept[split]["documents"] for tally in build.state.tallies.values() for split in tally.kept):
-            raise BadInput(
-                nothing_kept(config, build.state),
-                where="corpus",
-                hint="see docs/corpus.md for the reasons; text_field and filters.min_characters decide most of them",
-            )
-        remark = build.deliver()
-        report = make_report(config, build.state, remark)
-        stats = make_stats(config, build.state)
-    finally:
-        build.state.close()
+    with executor_for(context.where, context.workers, context.scratch) as executor:
+        build = Build(context, executor)
+        build.run()
+    build.ledger.write(context.files / LEDGER)
+    report = make_report(config, build.tallies, build.file_notes(NAMED_FILES), build.remark)
+    stats = report["totals"] | {"rights": build.ledger.stats(Policy(config.policy))}
+    if not stats["train"]["documents"] + stats["heldout"]["documents"]:
+        raise BadInput(
+            nothing_kept(report),
+            where="corpus",
+            hint="see docs/corpus.md for the reasons; text_field and filters.min_characters decide most of them",
+        )
     write_json(context.files / "report.json", report)
     write_atomically(context.files / "report.md", as_markdown(report))
+    write_croissant(
+        context.files,
+        build.ledger,
+        name=context.recipe.name,
+        description=f"Corpus of {context.recipe.name}: {', '.join(source.name for source in config.sources)}",
+        preprocessing=done_to_texts(config),
+    )
     print(f"kiban: {summary(stats)}", file=sys.stderr, flush=True)
     parties = tuple(
         Party(source=source.name, owner=source.owner, licence=source.licence, uses=source.uses)
         for source in config.sources
     )
     return StageResult(stats=stats, parties=parties)
+
+
+def done_to_texts(config: CorpusConfig) -> list[str]:
+    """What was done to the texts, a sentence each."""
+    done = ["Unicode NFKC where it changes only how a character is drawn; blanks and line ends put in order."]
+    if config.repair is not None:
+        done.append("Wrong decodings, lines cut at a fixed width and mixed punctuation mended.")
+    if config.quality is not None:
+        done.append(f"Judged by the rules of profile {config.quality.profile}.")
+    if config.protected:
+        names = ", ".join(task.name for task in config.protected)
+        done.append(f"Documents that hold items of {names} left out, or these passages of them.")
+    if config.privacy is not None:
+        actions = ", ".join(f"{kind}: {action}" for kind, action in config.privacy.actions.items())
+        done.append(f"Personal data and secrets ({actions}).")
+    near = f"; near duplicates from a Jaccard coefficient of {config.duplicates.threshold:g}"
+    done.append(f"Exact duplicates left out{near if config.duplicates.near else ''}.")
+    return done

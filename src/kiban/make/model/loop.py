@@ -24,7 +24,7 @@ from kiban.make.model.checkpoint import load_checkpoint, save_checkpoint
 from kiban.make.model.loss import linear_cross_entropy
 from kiban.make.model.metrics import MetricsLog, StepMetrics
 from kiban.make.model.optim import build_optimizer
-from kiban.make.model.packing import Sequences
+from kiban.make.model.packing import Order
 from kiban.make.model.runtime import Peak, Runtime, flops_per_token
 from kiban.make.model.schedule import Length, learning_rate
 from kiban.make.recipe import TrainingConfig
@@ -41,7 +41,7 @@ class Trained:
 
 def train(
     model: Any,
-    sequences: Sequences,
+    sequences: Order,
     length: Length,
     config: TrainingConfig,
     seed: int,
@@ -138,7 +138,7 @@ class _Run:
         save_checkpoint(self.checkpoints, self.step, state)
         self.saved = time.monotonic()
 
-    def advance(self, sequences: Sequences, length: Length, flops: float, peak: Peak) -> StepMetrics:
+    def advance(self, sequences: Order, length: Length, flops: float, peak: Peak) -> StepMetrics:
         """One optimizer step."""
         started = time.perf_counter()
         positions = length.of_step(self.step)
@@ -170,6 +170,7 @@ class _Run:
             tokens_per_s=tokens / took,
             mfu=tokens / took * flops / peak.flops_per_s,
             elapsed_s=self.elapsed_s,
+            tokens_by_source=sequences.tokens_by_source(positions[-1] + 1),
         )
         self.log.write(metrics)
         return metrics

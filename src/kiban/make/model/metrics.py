@@ -27,6 +27,7 @@ class StepMetrics:
         grad_norm: global 2-norm before clipping.
         mfu: model FLOP utilisation; see `flops_per_token` and `Peak`.
         elapsed_s: training time of all attempts up to here.
+        tokens_by_source: of `tokens`, where the recipe mixes sources.
     """
 
     step: int
@@ -37,6 +38,7 @@ class StepMetrics:
     tokens_per_s: float
     mfu: float
     elapsed_s: float
+    tokens_by_source: dict[str, int] | None = None
 
 
 class MetricsLog:
@@ -53,7 +55,9 @@ class MetricsLog:
 
     def write(self, metrics: StepMetrics) -> None:
         rounded = {
-            key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in asdict(metrics).items()
+            key: float(f"{value:.6g}") if isinstance(value, float) else value
+            for key, value in asdict(metrics).items()
+            if value is not None
         }
         self._file.write(json.dumps(rounded).encode() + b"\n")
         self._file.flush()  # people follow it while training runs

@@ -7,6 +7,8 @@ longer than it is said to be, which overlaps with the next: so every token but t
 Where the tokenizer uses BOS, it stands in for the overlapping token: a model that has always seen BOS first does badly
 without it (Gemma 3 270M lost 50% more per token, and training only taught it to do without).
 
+Which source each stretch of tokens is from is noted beside, for recipes that mix sources (mixed_sequences.py).
+
 Attention sees the whole sequence, also across the end of a document. Masking it by document would start here: the
 ends of documents are the EOS tokens of the sequence.
 """
@@ -20,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +30,7 @@ import numpy.typing as npt
 from kiban.kit.errors import BadInput
 from kiban.kit.files import fsync, write_json
 from kiban.kit.progress import progress
-from kiban.make.corpus.reader import read_documents
+from kiban.make.corpus.reader import Document, read_documents
 
 Ids = npt.NDArray[np.int64]
 
@@ -44,6 +46,8 @@ class Packed:
         tokens: in the file, separators included.
         characters, utf8_bytes: of the documents' text.
         bos: the id that begins every sequence, or None where the tokenizer has no such habit.
+        sources: in the order of their first document.
+        runs: how many stretches of one source each the file is made of.
     """
 
     path: Path
@@ -54,6 +58,8 @@ class Packed:
     separators: int
     characters: int
     utf8_bytes: int
+    sources: tuple[str, ...] = ()
+    runs: int = 0
 
     @property
     def characters_per_token(self) -> float:
@@ -68,6 +74,10 @@ class Packed:
             while block := file.read(2**22 * dtype.itemsize):
                 counts += np.bincount(np.frombuffer(block, dtype), minlength=self.vocab_size)
         return counts
+
+    def read_runs(self) -> Ids:
+        """The stretches of the file in order, int64 [runs, 2]: place in `sources`, tokens. Neighbours may be alike."""
+        return np.fromfile(_runs_path(self.path), np.int64, 2 * self.runs).reshape(-1, 2)
 
 
 def token_dtype(vocab_size: int) -> np.dtype[Any]:
@@ -89,22 +99,29 @@ def pack_corpus(corpus: Path, tokenizer: Any, vocab_size: int, folder: Path) -> 
         raise BadInput("the tokenizer has no EOS token, so nothing would separate documents")
     folder.mkdir(parents=True, exist_ok=True)
     path, state_path = folder / "tokens.bin", folder / "tokens.json"
-    state = json.loads(state_path.read_bytes()) if state_path.exists() and path.exists() else {}
+    state = _state(state_path, path)
     done = bool(state.pop("done", False))
     encoder = _Encoder(tokenizer, vocab_size)
     packed = Packed(path, vocab_size, encoder.bos, **(state or dict.fromkeys(_COUNTED, 0)))
     if done:
         return packed
     dtype = token_dtype(vocab_size)
-    with path.open("ab") as file, progress("tokenizing", None, "tokens", done=packed.tokens) as shown:
+    with (
+        path.open("ab") as file,
+        _runs_path(path).open("ab") as runs_file,
+        progress("tokenizing", None, "tokens", done=packed.tokens) as shown,
+    ):
         # What was written after the last record of progress is written again.
-        file.truncate(packed.tokens * dtype.itemsize)
-        file.seek(0, os.SEEK_END)
+        for each, size in ((file, packed.tokens * dtype.itemsize), (runs_file, packed.runs * RUN_BYTES)):
+            each.truncate(size)
+            each.seek(0, os.SEEK_END)
         saved = time.monotonic()
-        texts = (document.text for document in islice(read_documents(corpus, "train"), packed.documents, None))
-        for batch in _batches(texts):
-            ids = encoder.encode(batch)
+        for documents in _batches(islice(read_documents(corpus, "train"), packed.documents, None)):
+            batch = [document.text for document in documents]
+            ids, lengths = encoder.encode(batch)
             file.write(ids.astype(dtype).tobytes())
+            sources, runs = _runs(documents, lengths, packed.sources)
+            runs_file.write(runs.tobytes())
             packed = replace(
                 packed,
                 documents=packed.documents + len(batch),
@@ -112,26 +129,58 @@ def pack_corpus(corpus: Path, tokenizer: Any, vocab_size: int, folder: Path) -> 
                 separators=packed.separators + len(batch) * encoder.separators,
                 characters=packed.characters + sum(map(len, batch)),
                 utf8_bytes=packed.utf8_bytes + sum(len(text.encode()) for text in batch),
+                sources=sources,
+                runs=packed.runs + len(runs),
             )
             shown.advance(len(ids))
             if time.monotonic() - saved > SAVE_SECONDS:
-                file.flush()
-                os.fsync(file.fileno())
+                _sync(file, runs_file)
                 _save(state_path, packed, done=False)
                 saved = time.monotonic()
-        file.flush()
-        os.fsync(file.fileno())
+        _sync(file, runs_file)
     fsync(folder)
     _save(state_path, packed, done=True)
     return packed
 
 
 _COUNTED = ("documents", "tokens", "separators", "characters", "utf8_bytes")
+RUN_BYTES = 16
+
+
+def _state(state_path: Path, path: Path) -> dict[str, Any]:
+    """What an earlier attempt noted of itself; nothing where its files are not all there."""
+    if not (state_path.exists() and path.exists() and _runs_path(path).exists()):
+        return {}
+    state: dict[str, Any] = json.loads(state_path.read_bytes())
+    return {**state, "sources": tuple(state["sources"])}
 
 
 def _save(path: Path, packed: Packed, *, done: bool) -> None:
     values = asdict(packed)
-    write_json(path, {key: values[key] for key in _COUNTED} | {"done": done})
+    write_json(path, {key: values[key] for key in (*_COUNTED, "sources", "runs")} | {"done": done})
+
+
+def _sync(*files: BinaryIO) -> None:
+    for file in files:
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _runs_path(path: Path) -> Path:
+    return path.with_suffix(".runs")
+
+
+def _runs(documents: Sequence[Document], lengths: Sequence[int], known: tuple[str, ...]) -> tuple[tuple[str, ...], Ids]:
+    """Stretches of one source each in a batch of documents, int64 [n, 2], and the sources known with theirs."""
+    places = {name: place for place, name in enumerate(known)}
+    runs: list[list[int]] = []
+    for document, length in zip(documents, lengths, strict=True):
+        place = places.setdefault(document.source, len(places))
+        if runs and runs[-1][0] == place:
+            runs[-1][1] += length
+        else:
+            runs.append([place, length])
+    return tuple(places), np.array(runs, np.int64).reshape(-1, 2)
 
 
 class _Encoder:
@@ -149,32 +198,36 @@ class _Encoder:
         self.separators = len(self.before) + len(self.after)
         self.vocab_size = vocab_size
 
-    def encode(self, texts: Sequence[str]) -> Ids:
+    def encode(self, texts: Sequence[str]) -> tuple[Ids, list[int]]:
+        """The ids of all texts one after the other, separators included, and how many are of each."""
         pieces = [list(_pieces(text)) for text in texts]
         encoded = iter(
             self.backend.encode_batch_fast([piece for parts in pieces for piece in parts], add_special_tokens=False)
         )
         ids: list[int] = []
+        lengths = []
         for parts in pieces:
+            start = len(ids)
             ids += self.before
             for _ in parts:
                 ids += next(encoded).ids
             ids += self.after
+            lengths.append(len(ids) - start)
         array = np.array(ids, np.int64)
         if len(array) and array.max() >= self.vocab_size:
             raise BadInput(
                 f"the tokenizer makes id {array.max()}, and the model knows ids below {self.vocab_size}: "
                 "the two do not belong together"
             )
-        return array
+        return array, lengths
 
 
-def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
+def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    batch: list[Document] = []
     characters = 0
-    for text in texts:
-        batch.append(text)
-        characters += len(text)
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
         if characters >= BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
@@ -191,6 +244,16 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:] if start else text
+
+
+class Order(Protocol):
+    """Training sequences in the order they are trained on, as the training loop takes them."""
+
+    def batch(self, positions: range) -> Ids:
+        """Token ids [len(positions), seq_len + 1] of positions counted through all epochs."""
+
+    def tokens_by_source(self, position: int) -> dict[str, int] | None:
+        """Source -> tokens trained on at the positions before; None where sequences are not told apart by source."""
 
 
 class Sequences:
@@ -231,6 +294,9 @@ class Sequences:
         if self.bos is not None:
             rows[:, 0] = self.bos
         return rows
+
+    def tokens_by_source(self, position: int) -> dict[str, int] | None:
+        return None  # a sequence may hold the end of one source and the beginning of the next
 
     def _index(self, position: int) -> np.int64:
         epoch, place = divmod(position, self.per_epoch)

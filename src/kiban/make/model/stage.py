@@ -21,6 +21,7 @@ from kiban.kit.files import write_json
 from kiban.make.model.base import copy_tokenizer, save_model
 from kiban.make.model.loop import Trained, train
 from kiban.make.model.metrics import StepMetrics, draw_loss, read_metrics
+from kiban.make.model.mixed_sequences import MixedSequences
 from kiban.make.model.optim import freeze_embeddings
 from kiban.make.model.packing import Packed, Sequences, pack_corpus
 from kiban.make.model.runtime import Peak, Runtime, peak_flops, prepare_process, resolve_runtime
@@ -50,8 +51,10 @@ def run(context: StageContext) -> StageResult:
     if "embeddings" in config.freeze:
         freeze_embeddings(model)
     packed = pack_corpus(context.inputs["corpus"].path, tokenizer, model.config.vocab_size, context.scratch / "tokens")
-    sequences = Sequences(packed, config.seq_len_tokens, context.seed)
+    sequences = _sequences(context, packed)
     length = training_length(config, sequences.per_epoch)
+    if isinstance(sequences, MixedSequences):
+        sequences.begin(length.sequences)
     try:
         trained = train(model, sequences, length, config, context.seed, runtime, peak, context.scratch)
     finally:
@@ -77,9 +80,17 @@ def run(context: StageContext) -> StageResult:
             "parameters": parameters | {"trained": sum(p.numel() for p in model.parameters() if p.requires_grad)},
             "shape": shape,
             **_length_stats(length, packed, sequences),
+            **({"mix": sequences.stats()} if isinstance(sequences, MixedSequences) else {}),
             **_training_stats(metrics, trained, length, runtime, peak),
         }
     )
+
+
+def _sequences(context: StageContext, packed: Packed) -> Sequences | MixedSequences:
+    seq_len_tokens, mix = context.recipe.training.seq_len_tokens, context.recipe.corpus.mix
+    if mix is None:
+        return Sequences(packed, seq_len_tokens, context.seed)
+    return MixedSequences(packed, seq_len_tokens, context.seed, mix)
 
 
 def _start(scratch: Path, recipe: Recipe) -> tuple[Runtime, Peak]:
@@ -157,7 +168,7 @@ def _export(context: StageContext, model: Any, packed: Packed) -> list[StepMetri
     return metrics
 
 
-def _length_stats(length: Length, packed: Packed, sequences: Sequences) -> dict[str, Any]:
+def _length_stats(length: Length, packed: Packed, sequences: Sequences | MixedSequences) -> dict[str, Any]:
     return {
         "tokens_trained": length.tokens,
         "epochs": round(length.epochs, 4),

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from kiban.make.corpus.formats.events import Unreadable
+from kiban.make.corpus.formats.events import Event, Notes, Options, Record
+from kiban.make.corpus.formats.package import opening
+from kiban.make.corpus.sources import SourceFile
 
 WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-# What is in the file but not in the text: readings above kanji, deleted text, the older copy of a newer drawing.
+# What is in the file but not in the text: deleted text, the older copy of a newer drawing.
 UNREAD = {
-    f"{WORD}rt",
     f"{WORD}del",
     f"{WORD}moveFrom",
     "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",
 }
-OLE = b"\xd0\xcf\x11\xe0"
 
 
-def read_docx(path: Path) -> str:
-    """The document's text. A heading stands after a blank line; a table's row is a line of cells between " | ".
+def read_docx(file: SourceFile, options: Options, notes: Notes) -> Iterator[Event]:
+    """The file as one document. A heading stands after a blank line; a table's row is a line of cells between " | ".
 
     python-docx's own `paragraph.text` leaves out text with readings (ruby), tracked insertions and form fields, so
     the XML it opens is read here.
@@ -31,57 +28,57 @@ def read_docx(path: Path) -> str:
         Unreadable: "encrypted" or "damaged".
     """
     import docx
-    from docx.opc.exceptions import PackageNotFoundError
-    from lxml.etree import LxmlError
 
-    with path.open("rb") as file:
-        head = file.read(2**20)
-    if head.startswith(OLE):
-        if "EncryptedPackage".encode("utf-16-le") in head:
-            raise Unreadable("encrypted", "it has a password")
-        raise Unreadable("damaged", "docx: it is no .docx; an old .doc with a new name?")
-    try:
-        document = docx.Document(str(path))
-    except (PackageNotFoundError, zipfile.BadZipFile, EOFError):
-        raise Unreadable("damaged", "docx: it is no zip archive, as a .docx is, or it is cut off") from None
-    except (KeyError, ValueError, LxmlError, zlib.error) as error:
-        raise Unreadable("damaged", f"docx: {type(error).__name__}: {str(error)[:200]}") from None
+    assert file.path is not None
+    with opening(file.path, "docx"):
+        document = docx.Document(str(file.path))
     headings = {
         style.style_id for style in document.styles if style.name and style.name.startswith(("Heading", "Title"))
     }
-    return "\n".join(_blocks(document.element.body, headings)).strip()
+    blocks = _blocks(document.element.body, headings, options.ruby == "keep")
+    yield Record(file.name, "\n".join(blocks).strip())
 
 
-def _blocks(container: Any, headings: set[str]) -> Iterator[str]:
+def _blocks(container: Any, headings: set[str], ruby: bool) -> Iterator[str]:
     for element in container:
         if element.tag == f"{WORD}p":
-            text = _text(element)
+            text = _text(element, ruby)
             style = element.find(f"{WORD}pPr/{WORD}pStyle")
             if text and style is not None and style.get(f"{WORD}val") in headings:
                 yield ""
             yield text
         elif element.tag == f"{WORD}tbl":
-            yield from _rows(element)
+            yield from _rows(element, ruby)
         elif element.tag in (f"{WORD}sdt", f"{WORD}sdtContent", f"{WORD}ins", f"{WORD}customXml"):
-            yield from _blocks(element, headings)
+            yield from _blocks(element, headings, ruby)
 
 
-def _rows(table: Any) -> Iterator[str]:
+def _rows(table: Any, ruby: bool) -> Iterator[str]:
     for row in table.iter(f"{WORD}tr"):
         if next(row.iterancestors(f"{WORD}tbl")) is not table:
             continue  # of a table inside a cell, whose text the cell has
         cells = [cell for cell in row.iter(f"{WORD}tc") if next(cell.iterancestors(f"{WORD}tr")) is row]
-        yield " | ".join(" ".join(_text(cell).split()) for cell in cells)
+        yield " | ".join(" ".join(_text(cell, ruby).split()) for cell in cells)
 
 
-def _text(element: Any) -> str:
-    """Text of everything in `element`; paragraphs inside it (cells, text boxes) are lines."""
+def _text(element: Any, ruby: bool) -> str:
+    """Text of everything in `element`; paragraphs inside it (cells, text boxes) are lines.
+
+    Args:
+        ruby: readings stand in brackets behind their kanji, which the XML has after them; else they are left out.
+    """
     parts: list[str] = []
     waiting = [element]
     while waiting:
         node = waiting.pop()
         tag = node.tag
         if tag in UNREAD:
+            continue
+        if tag == f"{WORD}ruby":
+            base, reading = node.find(f"{WORD}rubyBase"), node.find(f"{WORD}rt")
+            parts.append(_text(base, ruby) if base is not None else "")
+            if ruby and reading is not None and (said := _text(reading, ruby)):
+                parts.append(f"({said})")
             continue
         if tag == f"{WORD}t":
             parts.append(node.text or "")

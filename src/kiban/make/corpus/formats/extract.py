@@ -1,79 +1,128 @@
-"""The process that reads PDF, Word and HTML files, for `kiban.make.corpus.extractor`.
+"""The process that reads files in slow formats (PDF, office, HTML, mail, WARC), for `kiban.make.corpus.extractor`.
 
-A file made by chance or malice can crash or hang a parser, or fill the memory; here that costs one file. Requests
-come as JSON lines on standard input; each answer is a JSON line on standard output. The process ends itself when
-one file takes too long, and when its parent is gone.
+A file made by chance or malice can crash or hang a parser, or fill the memory; here that costs one document.
+Requests come as JSON lines on standard input. Each is answered by JSON lines on standard output: one per document,
+one before each document of a file of many, and a last one. The process ends itself when one document takes too long,
+and when its parent is gone.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import json
 import os
 import resource
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kiban.make.corpus.formats.events import Notes, Unreadable
-from kiban.make.corpus.formats.streams import TooLong, open_chunks, read_all
+import orjson
+
+from kiban.make.corpus.formats.events import Broken, Event, Notes, Options, Start, Unreadable
 from kiban.make.corpus.sources import SourceFile
 
 # More than any page or document of the size limit needs; a bomb asks for all there is.
 MEMORY_BYTES = 4 * 2**30
+# format -> module with a function read_<format>(file, options, notes) -> Iterator[Event | Start]; those of MANY give
+# a `Start` before each document.
+READERS = {
+    "pdf": "pdf",
+    "docx": "docx",
+    "pptx": "pptx",
+    "xlsx": "xlsx",
+    "html": "html",
+    "eml": "mail",
+    "mbox": "mail",
+    "warc": "warc",
+    "man": "man",
+}
+
+Answer = dict[str, Any]
+Reader = Callable[[SourceFile, Options, Notes], Iterator[Event | Start]]
 
 
-def extract(request: dict[str, Any]) -> dict[str, Any]:
-    """One file's text: {"text", "encoding", "bad_bytes"}, or {"reason", "detail"}.
+def reader(form: str) -> Reader:
+    """The function that reads a format, imported when it is asked for."""
+    module = importlib.import_module(f"kiban.make.corpus.formats.{READERS[form]}")
+    found: Reader = getattr(module, f"read_{form}")
+    return found
+
+
+def extract(request: dict[str, Any]) -> Iterator[Answer]:
+    """One file's documents, and what became of the file, as the lines that the parent reads:
+
+    - {"start": id}: what comes next is this document (files of many documents only);
+    - {"id", "text", "anchors": [[at, label], …], "fields": {…}}: a document;
+    - {"id", "reason", "detail"}: a document that cannot be read;
+    - the last: {"end": null | reason, "detail", "encoding", "bad_bytes", "passed_over"}. The reason "lost" is a
+      document's that brought its reader down; the file may go on after it.
 
     Args:
-        request: "path", "format", "compression", "encoding" and "limit_bytes".
+        request: "name", "path", "format", "compression" and "options".
     """
-    path, limit_bytes, notes = Path(request["path"]), request["limit_bytes"], Notes()
+    path, options, notes = Path(request["path"]), Options(**request["options"]), Notes()
+    file = SourceFile(request["name"], request["format"], request["compression"], 0, "", path)
+    end, detail = None, ""
     try:
-        if request["format"] == "pdf":
-            from kiban.make.corpus.formats.pdf import read_pdf
-
-            text = read_pdf(path, limit_bytes)
-        elif request["format"] == "docx":
-            from kiban.make.corpus.formats.docx import read_docx
-
-            text = read_docx(path)
-        else:
-            from kiban.make.corpus.formats.html import read_html
-
-            file = SourceFile(path.name, "html", request["compression"], 0, "", path)
-            data = read_all(open_chunks(file, lambda _: None), limit_bytes)
-            if isinstance(data, TooLong):
-                raise Unreadable("too_long", f"at least {data.bytes} bytes; see filters.max_document_bytes")
-            text = read_html(data, request["encoding"], notes)
-        if len(text) * 4 > limit_bytes and len(text.encode("utf-8", "replace")) > limit_bytes:
-            raise Unreadable("too_long", "its text is longer than filters.max_document_bytes")
+        for event in reader(file.format)(file, options, notes):
+            if isinstance(event, Start):
+                yield {"start": event.id}
+            elif isinstance(event, Broken):
+                yield {"id": event.id, "reason": event.reason, "detail": event.detail}
+            elif len(event.text) * 4 > options.limit_bytes < len(event.text.encode("utf-8", "replace")):
+                long = "its text is longer than filters.max_document_bytes"
+                yield {"id": event.id, "reason": "too_long", "detail": long}
+            else:
+                yield {"id": event.id, "text": event.text, "anchors": event.anchors, "fields": dict(event.fields)}
     except Unreadable as error:
-        return {"reason": error.reason, "detail": error.detail}
+        if error.reason == "too_long":
+            yield {"id": file.name, "reason": "too_long", "detail": error.detail}
+        else:
+            end, detail = error.reason, error.detail
     except FileNotFoundError:
-        return {"reason": "vanished", "detail": "it is not there any more"}
+        end, detail = "vanished", "it is not there any more"
     except PermissionError:
-        return {"reason": "unreadable", "detail": "permission denied"}
+        end, detail = "unreadable", "permission denied"
     except MemoryError:
-        return {"reason": "crashed", "detail": f"reading it needs more than {MEMORY_BYTES >> 30} GiB of memory"}
-    return {"text": text, "encoding": notes.encoding, "bad_bytes": notes.bad_bytes}
+        end, detail = "lost", f"reading it needs more than {MEMORY_BYTES >> 30} GiB of memory"
+    except Exception as error:  # libraries raise anything on what no program wrote
+        end, detail = "lost", f"its reader failed: {type(error).__name__}: {str(error)[:200]}"
+    yield {
+        "end": end,
+        "detail": detail,
+        "encoding": notes.encoding,
+        "bad_bytes": notes.bad_bytes,
+        "passed_over": dict(notes.passed_over),
+    }
+
+
+def as_line(answer: Answer) -> bytes:
+    try:
+        return orjson.dumps(answer) + b"\n"
+    except TypeError:  # lone surrogates, which UTF-8 has no bytes for
+        return json.dumps(answer).encode() + b"\n"
 
 
 def main() -> None:
     seconds = float(sys.argv[1])
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogatepass")
+    answers = os.fdopen(os.dup(1), "wb")
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)  # what native libraries print is not an answer
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         for line in sys.stdin:
-            # A thread below Python ends the process even while a native library is at work.
+            # A thread below Python ends the process even while a native library is at work. Waiting for the parent
+            # to take an answer is not its time.
             faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-            answer = extract(json.loads(line))
+            for answer in extract(json.loads(line)):
+                faulthandler.cancel_dump_traceback_later()
+                answers.write(as_line(answer))
+                answers.flush()
+                faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
             faulthandler.cancel_dump_traceback_later()
-            print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from kiban.make.corpus.formats.events import Notes
+from kiban.make.corpus.edits import Anchor
+from kiban.make.corpus.formats.boilerplate import HEADINGS, letters, remove_boilerplate, without_copyright
+from kiban.make.corpus.formats.events import Body, Event, Notes, Options, Record
 from kiban.make.corpus.formats.joining import joint
+from kiban.make.corpus.formats.streams import whole
 from kiban.make.corpus.formats.text import decoded
+from kiban.make.corpus.sources import SourceFile
 
 # A charset in the first kilobytes of a page: <meta charset=…>, <meta … content="…; charset=…">, <?xml encoding="…"?>.
 DECLARED = re.compile(
@@ -18,7 +23,7 @@ CHARSETS = {"shift_jis": "cp932", "shift-jis": "cp932", "x-sjis": "cp932", "sjis
 
 REMOVED = (
     "head, script, style, noscript, template, nav, aside, footer, iframe, object, embed, svg, canvas, audio, video, "
-    "map, select, button, input, textarea, datalist, dialog, rt, rp, rtc, "
+    "map, select, button, input, textarea, datalist, dialog, rp, rtc, "
     "[hidden], [aria-hidden=true], [role=navigation], [role=banner], [role=contentinfo], [role=search], "
     '[role=complementary], [style*="display:none"], [style*="display: none"]'
 )
@@ -44,14 +49,25 @@ LINES = frozenset(
 )
 # A table with one of these inside a cell lays out a page; it is read as blocks, not as rows.
 LAYOUT = "td table, td h1, td h2, td h3, td h4, td ul, td ol, td dl, td blockquote, td pre"
-BLOCKS_OF_LINKS = frozenset(("p", "div", "td", "center", "ul", "ol", "dl", "table", "section"))
-# A list of longer links than this says something itself.
-MENU_LETTERS_PER_LINK = 16
 BLANKS = re.compile(r"[ \t\r\n\f]+")
 
 
-def read_html(data: bytes, encoding: str | None, notes: Notes) -> str:
-    """The page's text.
+def read_html(file: SourceFile, options: Options, notes: Notes) -> Iterator[Event]:
+    """The page as one document.
+
+    Raises:
+        Unreadable: "undecodable".
+    """
+    body = page_text(whole(file, options.limit_bytes), options.encoding, notes, options.ruby)
+    yield Record(file.name, body.text, body.anchors)
+
+
+def page_text(data: bytes, encoding: str | None, notes: Notes, ruby: str = "drop", charset: str | None = None) -> Body:
+    """The text of a page, with an anchor "#id" at each heading that has one.
+
+    Args:
+        ruby: "keep" puts readings behind their kanji in brackets; "drop" leaves them out.
+        charset: what the server said of it; believed before the page.
 
     Raises:
         Unreadable: "undecodable".
@@ -59,54 +75,39 @@ def read_html(data: bytes, encoding: str | None, notes: Notes) -> str:
     from selectolax.lexbor import LexborHTMLParser
 
     declared = DECLARED.search(data[:4096])
-    charset = declared[1].decode("ascii").lower() if declared else None
-    if charset and charset.startswith(("utf-16", "utf16")):
+    charset = (charset or (declared[1].decode("ascii") if declared else "")).strip().lower()
+    if charset.startswith(("utf-16", "utf16")):
         charset = "utf-8"  # a page whose declaration can be read as ASCII is not UTF-16 (HTML standard, 13.2.3.3)
-    page = decoded(data, encoding, notes, CHARSETS.get(charset, charset) if charset else None)
+    page = decoded(data, encoding, notes, CHARSETS.get(charset, charset) or None)
     tree = LexborHTMLParser(page)
     root = tree.body or tree.root
     if root is None:
-        return ""
+        return Body("")
     for node in root.css(REMOVED):
         node.decompose()
+    for node in root.css("rt"):
+        reading = node.text(strip=True) if ruby == "keep" else ""
+        node.replace_with(f"({reading})" if reading else "")
     for header in root.css("body > header, body > div > header"):
         header.decompose()
-    mains = root.css("main")
-    main = mains[0] if len(mains) == 1 and mains[0].text(strip=True) else root
-    _remove_forms(main)
-    _remove_menus(main)
+    main = _main(root)
+    remove_boilerplate(main)
     layout = {table.mem_id for table in main.css("table") if table.css_first(LAYOUT)}
     writer = _Writer()
     _write(main, layout, writer)
-    return writer.text()
+    text = without_copyright(writer.text())
+    return Body(text, tuple(anchor for anchor in writer.anchors if anchor.at < len(text)))
 
 
-def _remove_forms(root: Any) -> None:
-    """Search boxes and the like go; a form around most of the page (as ASP.NET makes) is the page."""
-    whole = len(root.text())
-    for form in root.css("form"):
-        if len(form.text()) * 2 < whole:
-            form.decompose()
-
-
-def _remove_menus(root: Any) -> None:
-    """Short blocks that are mostly links: menus of pages that do not mark them as such (link density, Kohlschütter,
-    Fankhauser & Nejdl, "Boilerplate detection using shallow text features", 2010)."""
-    blocks: dict[int, tuple[Any, list[str]]] = {}
-    for link in root.css("a[href]"):
-        block = link.parent
-        while block.mem_id != root.mem_id and block.tag not in BLOCKS_OF_LINKS:
-            block = block.parent
-        if block.mem_id != root.mem_id:
-            blocks.setdefault(block.mem_id, (block, []))[1].append(link.text())
-    for block, links in blocks.values():
-        linked = sum(map(_letters, links))
-        if len(links) > 1 and linked <= MENU_LETTERS_PER_LINK * len(links) and linked >= 0.6 * _letters(block.text()):
-            block.decompose()
-
-
-def _letters(text: str) -> int:
-    return sum(map(str.isalnum, text))
+def _main(root: Any) -> Any:
+    """The element that the page says is its text: the only main, or the only article when that is most of it."""
+    mains = root.css("main, [role=main]")
+    if len(mains) == 1 and mains[0].text(strip=True):
+        return mains[0]
+    articles = root.css("article")
+    if len(articles) == 1 and letters(articles[0].text()) * 2 > letters(root.text()):
+        return articles[0]
+    return root
 
 
 class _Writer:
@@ -118,6 +119,9 @@ class _Writer:
         self.breaks = 0  # newlines due before the next text
         self.blank = False  # a blank is due before the next text
         self.in_cell = 0
+        self.length = 0
+        self.label = ""  # of the place where the next text begins
+        self.anchors: list[Anchor] = []
 
     def block(self, breaks: int) -> None:
         if self.in_cell:
@@ -160,12 +164,17 @@ class _Writer:
         self.blank = trailing and (not wrapped_after or joint(joined, "あ") != "")
 
     def _put(self, text: str) -> None:
+        before = ""
         if self.breaks and self.pieces:
-            self.pieces.append("\n" * self.breaks)
+            before = "\n" * self.breaks
         elif self.blank and self.last not in " \n":
-            self.pieces.append(" ")
+            before = " "
         self.breaks, self.blank = 0, False
-        self.pieces.append(text)
+        if self.label:
+            self.anchors.append(Anchor(self.length + len(before), self.label))
+            self.label = ""
+        self.pieces += (before, text)
+        self.length += len(before) + len(text)
         self.last = text[-1]
 
     def line_break(self) -> None:
@@ -192,6 +201,8 @@ def _write(root: Any, layout: set[int], writer: _Writer) -> None:
             preformatted += tag == "pre"
             if tag in PARAGRAPHS:
                 writer.block(2)
+                if tag in HEADINGS:
+                    writer.label = _label(node) or writer.label
             elif tag in LINES:
                 writer.block(1)
             elif tag in ("td", "th"):
@@ -208,6 +219,14 @@ def _write(root: Any, layout: set[int], writer: _Writer) -> None:
         _leave(node, writer, cells)
         preformatted -= node.tag == "pre"
         node = node.next
+
+
+def _label(heading: Any) -> str:
+    """What a link to a heading names: its own id, or that of an element or old-style anchor in it."""
+    if identity := heading.attributes.get("id"):
+        return f"#{identity}"
+    inner = heading.css_first("[id], a[name]")
+    return "#" + (inner.attributes.get("id") or inner.attributes.get("name") or "") if inner else ""
 
 
 def _enter_cell(node: Any, layout: set[int], writer: _Writer, cells: dict[int, bool]) -> None:

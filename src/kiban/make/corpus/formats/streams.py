@@ -25,6 +25,22 @@ class TooLong:
     bytes: int
 
 
+class Counted:
+    """Tells `advance` of so many bytes, once, however they come: `counted(n)` as they are read, `counted.rest()`."""
+
+    def __init__(self, total: int, advance: Callable[[int], None]) -> None:
+        self.left, self.advance = total, advance
+
+    def __call__(self, amount: int) -> None:
+        amount = min(amount, self.left)
+        self.left -= amount
+        if amount:
+            self.advance(amount)
+
+    def rest(self) -> None:
+        self(self.left)
+
+
 def open_chunks(file: SourceFile, advance: Callable[[int], None]) -> Iterator[bytes]:
     """The file's decompressed bytes, about a MiB at a time; `advance` is told of every byte read from the disk.
 
@@ -89,6 +105,45 @@ def _zstd_chunks(raw: BinaryIO, advance: Callable[[int], None]) -> Iterator[byte
         raise Unreadable("damaged", "zstd: the file is cut off")
 
 
+class Chunks:
+    """Chunks as a file that libraries can read on from.
+
+    Attributes:
+        error: what getting a chunk raised: libraries in C take it for an error of theirs, or for the end.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.chunks = chunks
+        self.rest = memoryview(b"")
+        self.position = 0
+        self.error: Exception | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        parts: list[bytes] = []
+        while size:
+            if not self.rest:
+                if self.error and not parts:
+                    raise self.error
+                try:
+                    self.rest = memoryview(b"" if self.error else next(self.chunks, b""))
+                except Exception as error:
+                    self.error = error
+                    continue  # what came before it is given first
+                if not self.rest:
+                    break
+            parts.append(bytes(self.rest if size < 0 else self.rest[:size]))
+            self.rest = self.rest[len(parts[-1]) :]
+            size -= len(parts[-1]) if size > 0 else 0
+        self.position += sum(map(len, parts))
+        return b"".join(parts)
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+
 def as_utf8(chunks: Iterator[bytes], encoding: str | None, notes: Notes) -> Iterator[bytes]:
     """The same text in UTF-8 without byte-order mark. Bytes that are not UTF-8 in a UTF-8 text are left as they are
     (lines are repaired one by one); in other encodings they become U+FFFD and are counted in `notes`.
@@ -142,3 +197,15 @@ def read_all(chunks: Iterator[bytes], limit_bytes: int) -> bytes | TooLong:
             return TooLong(size)
         parts.append(chunk)
     return b"".join(parts)
+
+
+def whole(file: SourceFile, limit_bytes: int) -> bytes:
+    """A whole file's bytes, decompressed.
+
+    Raises:
+        Unreadable: as `open_chunks`; "too_long".
+    """
+    data = read_all(open_chunks(file, lambda _: None), limit_bytes)
+    if isinstance(data, TooLong):
+        raise Unreadable("too_long", f"at least {data.bytes} bytes; see filters.max_document_bytes")
+    return data

@@ -6,12 +6,12 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 
+from kiban.make.corpus.config import Source
 from kiban.make.corpus.encoding import MAX_BAD_SHARE, Decoder
 from kiban.make.corpus.formats.events import Broken, Event, Notes, Record, Unreadable
 from kiban.make.corpus.formats.streams import TooLong, as_utf8, cannot_read, lines
 from kiban.make.corpus.formats.text import row, too_long
 from kiban.make.corpus.sources import SourceFile
-from kiban.make.recipe import Source
 
 # Rows of a Parquet file held at once.
 BATCH_ROWS = 64
@@ -131,9 +131,10 @@ def read_parquet(file: SourceFile, source: Source, limit_bytes: int) -> Iterator
                 kind = kind.value_type
             if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
                 raise Unreadable("no_text_field", f"column {source.text_field!r} holds {kind}, not strings")
-            columns = [source.text_field]
-            if source.id_field and source.id_field in schema.names and source.id_field != source.text_field:
-                columns.append(source.id_field)
+            wanted = [source.text_field, source.id_field, *source.fields.values()]
+            # A column of records is asked for by its first name: "meta" for "meta.licence".
+            named = {name if name in schema.names else name.partition(".")[0] for name in wanted if name}
+            columns = [name for name in schema.names if name in named]
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=columns):
                 for values in batch.to_pylist():
                     number += 1

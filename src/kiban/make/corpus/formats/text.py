@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import orjson
 
+from kiban.make.corpus.config import Source
 from kiban.make.corpus.encoding import MAX_BAD_SHARE, Decoder, Undecodable, decode
 from kiban.make.corpus.formats.events import Broken, Event, Notes, Record, Unreadable
 from kiban.make.corpus.formats.streams import TooLong, as_utf8, lines, read_all
-from kiban.make.recipe import Source
 
 FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\r?\n.*?\n\1[ \t]*(\r?\n|\Z)", re.DOTALL)
 
@@ -34,7 +36,7 @@ def read_markdown(
 ) -> Iterator[Event]:
     """As it is written, without the front matter (YAML or TOML data about the page)."""
     for event in read_text(name, chunks, source, limit_bytes, notes):
-        yield Record(event.id, FRONT_MATTER.sub("", event.text)) if isinstance(event, Record) else event
+        yield replace(event, text=FRONT_MATTER.sub("", event.text)) if isinstance(event, Record) else event
 
 
 def decoded(data: bytes, encoding: str | None, notes: Notes, declared: str | None = None) -> str:
@@ -144,10 +146,34 @@ def row(identity: str, value: Any, source: Source, limit_bytes: int) -> Event:
         # Four bytes is the most a character takes, so most texts need not be encoded to be measured.
         if len(text) * 4 > limit_bytes and len(text.encode("utf-8", "replace")) > limit_bytes:
             return too_long(identity, TooLong(len(text.encode("utf-8", "replace"))))
-        return Record(identity, text)
+        return Record(identity, text, fields=_fields(value, source.fields)) if source.fields else Record(identity, text)
     if text is None:
         return Broken(identity, "no_text_field", f"no {source.text_field!r}; keys: {', '.join(list(value)[:10])}")
     return Broken(identity, "text_not_string", f"{source.text_field!r} is a JSON {_kind(text)}")
+
+
+def _fields(value: dict[str, Any], wanted: dict[str, str]) -> dict[str, str]:
+    """What a record says of itself; a key "meta.licence" that is not there is looked for as `licence` in `meta`."""
+    found = {}
+    for name, key in wanted.items():
+        given: Any = value
+        for part in (key,) if key in value else key.split("."):
+            given = given.get(part) if isinstance(given, dict) else None
+        if (text := _as_text(given)) is not None:
+            found[name] = text
+    return found
+
+
+def _as_text(given: Any) -> str | None:
+    if given is None or given == "":
+        return None
+    if isinstance(given, str):
+        return given
+    if isinstance(given, date):  # or a datetime, of Parquet
+        return given.isoformat()
+    if isinstance(given, bool | dict | list):
+        return orjson.dumps(given, default=str).decode()
+    return str(given)
 
 
 def _kind(value: Any) -> str:
