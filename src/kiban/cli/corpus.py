@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kiban.cli.corpus_classifier import classifier
+from kiban.cli.corpus_inspect import inspect
+from kiban.cli.corpus_report import report
 from kiban.kit.errors import BadInput
 from kiban.kit.store import Store
 
@@ -21,7 +24,11 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON 
 
 @click.group()
 def corpus() -> None:
-    """Look into corpora, and withdraw documents from what is made of them."""
+    """Look into corpora, teach what good text is, and withdraw documents from what is made of them."""
+
+
+for command in (report, inspect, classifier):
+    corpus.add_command(command)
 
 
 @corpus.command()

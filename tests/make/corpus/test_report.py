@@ -46,7 +46,7 @@ def a_report(**sources: dict[str, Any]) -> dict[str, Any]:
     for name, given_ in sources.items():
         full[name] = {
             "owner": "潮見", "licence": "CC0-1.0", "files": {"read": 1, "skipped": 0, "repaired": 0, "damaged": 0},
-            "files_skipped_by_reason": {}, "file_notes": [], "encodings": {}, "replaced_bytes": 0, "documents_read": 0,
+            "files_skipped_by_reason": {}, "file_notes": [], "encodings": {}, "passed_over": {}, "replaced_bytes": 0, "documents_read": 0,
             "kept": {fate: dict(empty) for fate in FATES}, "dropped": {}, "set_aside": {}, "changed": {},
             "lengths": {"read": [0] * LENGTH_BUCKETS, "kept": [0] * LENGTH_BUCKETS},
         } | given_  # fmt: skip
@@ -169,7 +169,7 @@ def test_the_page_stays_small_whatever_is_in_the_corpus(tmp_path: Path) -> None:
         "dropped": {f"{rule}{nasty}": {"documents": 9, "bytes": 9, "examples": [example] * 5} for rule in range(60)},
         "set_aside": {f"a{rule}{nasty}": {"examples": [example] * 5} for rule in range(60)},
         "changed": {f"c{kind}{nasty}": changes for kind in range(60)},
-        "encodings": {f"{number}{nasty}": 1 for number in range(100)},
+        "encodings": {f"{number}{nasty}": 1 for number in range(100)}, "passed_over": {},
         "files_skipped_by_reason": {f"{number}{nasty}": 1 for number in range(100)},
     }  # fmt: skip
     source["kept"] = {fate: {"documents": 10**11, "characters": 10**14, "bytes": 10**15} for fate in FATES}

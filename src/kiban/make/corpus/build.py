@@ -26,7 +26,7 @@ from kiban.kit.progress import progress
 from kiban.kit.withdrawals import COMPARED
 from kiban.make.corpus.assembling import assemble
 from kiban.make.corpus.config import CorpusConfig
-from kiban.make.corpus.curating import KEPT_FILE, Curating, curate
+from kiban.make.corpus.curating import KEPT_FILE, Curating, curate, load
 from kiban.make.corpus.delivering import Delivering, Shard, deliver
 from kiban.make.corpus.duplicates.against import Known
 from kiban.make.corpus.duplicates.fingerprints import FILE as FINGERPRINTS
@@ -42,6 +42,8 @@ from kiban.make.stage import StageContext
 
 # How often one file may come back other than it was written before the disk is given up.
 DAMAGES = 3
+# Stored bytes from which on workers are started at once, with all that curating needs.
+WORTH_PREPARING_BYTES = 2**21
 NOTE = ("name", "outcome", "reason", "detail")
 
 
@@ -110,6 +112,8 @@ class Build:
 
     def _phases(self) -> None:
         self._list()
+        if sum(unit.bytes for unit in self.units) >= WORTH_PREPARING_BYTES:
+            self.executor.prepare(load, (self.config, self.base_folder))
         self._read()
         raw = self._raw_shards()
         curated = self._curate(raw)

@@ -23,6 +23,7 @@ from kiban.make.corpus.config import CorpusConfig, Source
 from kiban.make.corpus.duplicates.fingerprints import FILE as FINGERPRINTS
 from kiban.make.corpus.duplicates.fingerprints import Fingerprints, exact_fingerprints, fingerprints, joined
 from kiban.make.corpus.edits import Anchor, Edit, apply, follow
+from kiban.make.corpus.gathering import SCHEMA as RAW
 from kiban.make.corpus.items import find, making
 from kiban.make.corpus.letters import letters
 from kiban.make.corpus.normalise import normalise_batch
@@ -219,6 +220,12 @@ class Curator:
                 figures = {"value": candidate.value, "limit": candidate.limit} if candidate.value is not None else {}
                 tally.example(rule, candidate.id, self._shown(text), **figures)
 
+    def _say_change(self, tally: Tally, kind: str, count: int, candidate: Candidate, text: str) -> None:
+        add(tally.changed, kind, count)
+        if tally.wants_change(kind):
+            before, after = _difference(candidate.text, text)
+            tally.change(kind, candidate.id, self._shown(before), self._shown(after))
+
     def _shown(self, text: str) -> str:
         """The beginning of a text as a report may show it: what was dropped before personal data was looked for may
         hold some."""
@@ -268,7 +275,7 @@ class Curator:
         for candidate in candidates:
             text, counts = mend(candidate.text, self.config.repair)
             for kind, count in counts.items():
-                tally.change(kind, count, candidate.id, *_difference(candidate.text, text))
+                self._say_change(tally, kind, count, candidate, text)
             candidate.text = text
 
     def _length(self, candidates: list[Candidate], source: Source, curated: Curated) -> None:
@@ -302,7 +309,7 @@ class Curator:
         for candidate in candidates:
             text = self.profile.edit(candidate.text)
             if text != candidate.text:
-                curated.tally.change("profile", 1, candidate.id, *_difference(candidate.text, text))
+                self._say_change(curated.tally, "profile", 1, candidate, text)
                 if candidate.anchors:
                     _mark([candidate])
                     candidate.text = self.profile.edit(candidate.text)
@@ -342,7 +349,7 @@ class Curator:
                 add(curated.tally.changed, kind, count)
             curated.audit += [(candidate.id, *entry) for entry in acted.audit]
             if acted.drop:
-                candidate.drop("personal_data", detail=acted.drop)
+                candidate.drop("personal_data_found", detail=acted.drop)
             candidate.anchors = follow(candidate.anchors, acted.edits)
             candidate.text = apply(candidate.text, acted.edits)
 
@@ -419,6 +426,23 @@ def _curator(config: str, base_folder: Path) -> Curator:
     return Curator(CorpusConfig.model_validate_json(config), base_folder)
 
 
+def load(work: tuple[CorpusConfig, Path]) -> None:
+    """Load all that curating needs: word lists, dictionaries, compiled loops."""
+    config, base_folder = work
+    row: dict[str, Any] = {
+        "id": "1",
+        "text": "これは点検の記録である。",
+        "anchors": [],
+        "fields": None,
+        "reason": None,
+        "detail": None,
+    }
+    curator = _curator(config.model_dump_json(), base_folder)
+    curated = curator.curate(pa.RecordBatch.from_pylist([row], RAW), config.sources[0])
+    kept = _kept(curated.candidates, np.zeros(1, np.uint32))
+    _fingerprints(kept, config, 0)
+
+
 def curate(work: Curating) -> None:
     """Make the shard's item: `kept.arrow`, `dropped.arrow`, `audit.arrow` and the tally; see the schemas.
 
@@ -438,16 +462,16 @@ def curate(work: Curating) -> None:
     characters = 0
     with making(work.target, work.key) as item:
         with (
-            pa.ipc.new_file(item.folder / KEPT_FILE, KEPT, options=COMPRESSED) as kept,
-            pa.ipc.new_file(item.folder / "dropped.arrow", DROPPED, options=COMPRESSED) as dropped,
-            pa.ipc.new_file(item.folder / "audit.arrow", AUDIT, options=COMPRESSED) as audit,
+            pa.ipc.new_file(item.folder / KEPT_FILE, KEPT) as kept,
+            pa.ipc.new_file(item.folder / "dropped.arrow", DROPPED) as dropped,
+            pa.ipc.new_file(item.folder / "audit.arrow", AUDIT) as audit,
         ):
             batches = pa.ipc.open_file(pa.py_buffer(raw.read(work.shard)))
             for number in range(batches.num_record_batches):
                 curated = curator.curate(batches.get_batch(number), source)
                 staying = _kept(curated.candidates, ledger.merge(curated.ledger))
                 kept.write_batch(staying)
-                marks.append(_fingerprints(staying, work))
+                marks.append(_fingerprints(staying, work.config, work.source))
                 characters += sum(len(one.text) for one in curated.candidates if not one.rule)
                 dropped.write_batch(_dropped(curated.candidates))
                 audit.write_batch(
@@ -464,9 +488,6 @@ def curate(work: Curating) -> None:
             "documents": sum(len(part.ranks) for part in marks),
             "characters": characters,
         }
-
-
-COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def _kept(candidates: list[Candidate], rights: npt.NDArray[np.uint32]) -> pa.RecordBatch:
@@ -488,11 +509,11 @@ def _kept(candidates: list[Candidate], rights: npt.NDArray[np.uint32]) -> pa.Rec
     return pa.RecordBatch.from_arrays(columns, schema=KEPT)
 
 
-def _fingerprints(kept: pa.RecordBatch, work: Curating) -> Fingerprints:
+def _fingerprints(kept: pa.RecordBatch, config: CorpusConfig, source: int) -> Fingerprints:
     """Hashes by which duplicates are found; those for near ones only where they are looked for."""
-    duplicates = work.config.duplicates
+    duplicates = config.duplicates
     sha256, ranks = kept["sha256"].to_pylist(), kept["rank"].to_pylist()
-    sources = [work.source] * len(ranks)
+    sources = [source] * len(ranks)
     if duplicates.near:
         return fingerprints(letters(kept["text"].to_pylist()), sha256, ranks, sources, duplicates.shingle_characters)
     return exact_fingerprints(sha256, ranks, sources, duplicates.shingle_characters)
@@ -509,3 +530,14 @@ def _dropped(candidates: list[Candidate]) -> pa.RecordBatch:
         pa.array([len(row.text) for row in rows], pa.int64()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=DROPPED)
+
+
+def compile_all() -> None:
+    """Compile every loop that some recipe's corpus needs, where that was not done on this machine."""
+    source = {"name": "-", "path": "-", "owner": "-", "licence": "MIT", "uses": ("train",)}
+    every = {"repair": {"variants": "unify"}, "quality": {}, "privacy": {}, "duplicates": {}}
+    load((CorpusConfig.model_validate({"sources": (source,), **every}), Path()))
+
+
+if __name__ == "__main__":
+    compile_all()

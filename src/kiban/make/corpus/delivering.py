@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from kiban.make.corpus.tally import FATES, Fate, Tally, add, excerpt
 
 # Text of one row group: what a reader holds at once.
 ROW_GROUP_BYTES = 8 * 2**20
+SHARDS_OF_IDS = 8
 # The share of a document whose owner has not cleared it for `evaluate`: beyond any heldout_fraction.
 NEVER_HELD_OUT = 1.0
 SAID = pa.schema([DROPPED.field("id"), ("source", pa.string()), *list(DROPPED)[1:]])
@@ -95,7 +95,8 @@ class _Delivery:
     def __init__(self, work: Delivering, folder: Path) -> None:
         self.config, self.work = work.config, work
         self.found = Found(load_plan(work.compared, work.compared_key), work.compared)
-        self.ids = functools.lru_cache(maxsize=8)(self._ids)
+        # shard -> (name of its source, ids), of the shards asked about last
+        self.ids: dict[int, tuple[str, list[str]]] = {}
         self.seed = str(work.seed).encode()
         self.files = {fate: CorpusFiles(folder, f"{fate}-", work.config.shard_bytes) for fate in FATES}
         self.said = pq.ParquetWriter(folder / "dropped.parquet", SAID, compression="zstd")
@@ -167,12 +168,15 @@ class _Delivery:
         known = self.found.known(document)
         if known is not None:
             return known
-        source, ids = self.ids(document >> ROW_BITS)
-        return f"{source}: {ids[document & ROW_MASK].as_py()}"
-
-    def _ids(self, shard: int) -> tuple[str, pa.ChunkedArray]:
-        curated = _found(self.work.curated / f"{shard:06d}", self.work.key)
-        return self.config.sources[curated.stats["source"]].name, _table(curated, KEPT_FILE, ["id"])["id"]
+        shard = document >> ROW_BITS
+        if shard not in self.ids:
+            curated = _found(self.work.curated / f"{shard:06d}", self.work.key)
+            source = self.config.sources[curated.stats["source"]].name
+            if len(self.ids) == SHARDS_OF_IDS:
+                del self.ids[next(iter(self.ids))]
+            self.ids[shard] = source, _table(curated, KEPT_FILE, ["id"])["id"].to_pylist()
+        source, ids = self.ids[shard]
+        return f"{source}: {ids[document & ROW_MASK]}"
 
     def _deliver(
         self,

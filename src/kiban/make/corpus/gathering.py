@@ -110,6 +110,8 @@ def _read_file(
     except FileNotFoundError:
         raise changed(file.name) from None
     tally.files["read"] += 1
+    for what, count in learnt.passed_over.items():
+        add(tally.passed_over, what, count)
     if learnt.encoding:
         add(tally.encodings, learnt.encoding)
     if learnt.bad_bytes:
@@ -131,7 +133,7 @@ class _Shards:
     """Arrow files of about `shard_bytes` of text, in batches.
 
     Attributes:
-        sizes: of each finished shard, [documents, characters times four at most].
+        sizes: of each finished shard, [documents, bytes of text].
     """
 
     def __init__(self, folder: Path, shard_bytes: int) -> None:
@@ -144,8 +146,8 @@ class _Shards:
 
     def add(self, event: Event) -> None:
         self._rows.append(event)
-        # Three bytes for each character: what Japanese text takes, and ASCII only makes shards smaller.
-        self._batch_bytes += 3 * len(event.text) if isinstance(event, Record) else len(event.detail)
+        text = event.text if isinstance(event, Record) else event.detail
+        self._batch_bytes += len(text) if text.isascii() else 3 * len(text)  # without encoding it
         if self._batch_bytes >= self.batch_bytes or len(self._rows) == BATCH_ROWS:
             self._write()
             if self._shard_bytes >= self.shard_bytes:
@@ -159,12 +161,12 @@ class _Shards:
         if not self._rows:
             return
         if self._writer is None:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            path = self.folder / f"{len(self.sizes):05d}.arrow"
-            self._writer = pa.ipc.new_file(path, SCHEMA, options=options)
-        self._writer.write_batch(_batch(self._rows))
+            # Not compressed, as what follows is not either: it is read once and goes; packing it took longer.
+            self._writer = pa.ipc.new_file(self.folder / f"{len(self.sizes):05d}.arrow", SCHEMA)
+        batch = _batch(self._rows)
+        self._writer.write_batch(batch)
         self._documents += len(self._rows)
-        self._shard_bytes += self._batch_bytes
+        self._shard_bytes += batch["text"].nbytes
         self._rows, self._batch_bytes = [], 0
 
     def _finish(self) -> None:

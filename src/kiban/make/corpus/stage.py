@@ -11,7 +11,7 @@ from kiban.make.corpus.build import Build
 from kiban.make.corpus.config import CorpusConfig
 from kiban.make.corpus.executors import executor_for
 from kiban.make.corpus.gathering import NAMED_FILES
-from kiban.make.corpus.report import as_markdown, make_report, nothing_kept, summary
+from kiban.make.corpus.report import as_markdown, as_page, make_report, nothing_kept, summary
 from kiban.make.corpus.rights.croissant import write_croissant
 from kiban.make.corpus.rights.ledger import FILE as LEDGER
 from kiban.make.corpus.rights.policy import Policy
@@ -40,6 +40,7 @@ def run(context: StageContext) -> StageResult:
         )
     write_json(context.files / "report.json", report)
     write_atomically(context.files / "report.md", as_markdown(report))
+    write_atomically(context.files / "report.html", as_page(context.files, report, context.recipe.name))
     write_croissant(
         context.files,
         build.ledger,

@@ -32,7 +32,7 @@ class Tally:
         changed: documents, or places in documents, that were changed, by kind ("email.mask", "mojibake").
         changes: by kind, the first EXAMPLES: text before and after.
         lengths: documents by length, as LENGTH_BUCKETS says, read and kept.
-        files, encodings, replaced_bytes, notes: about files; see `formats.events`.
+        files, encodings, replaced_bytes, skipped_by_reason, passed_over: about files; see `formats.events`.
     """
 
     read: int = 0
@@ -49,6 +49,7 @@ class Tally:
     encodings: dict[str, int] = field(default_factory=dict)
     replaced_bytes: int = 0
     skipped_by_reason: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     def keep(self, fate: Fate, characters: int, size: int, documents: int = 1) -> None:
         """Count documents into a fate, or with negative figures out of it."""
@@ -71,12 +72,14 @@ class Tally:
         if self.wants(rule):
             self.examples.setdefault(rule, []).append({"id": identity, "text": text, "reason": rule, **more})
 
-    def change(self, kind: str, count: int, identity: str, before: str, after: str) -> None:
-        """Count a change; `before` and `after` are excerpts around its first place."""
-        add(self.changed, kind, count)
-        changes = self.changes.setdefault(kind, [])
-        if len(changes) < EXAMPLES:
-            changes.append({"id": identity, "before": before, "after": after})
+    def wants_change(self, kind: str) -> bool:
+        """Whether an example of the change would be kept."""
+        return len(self.changes.get(kind, ())) < EXAMPLES
+
+    def change(self, kind: str, identity: str, before: str, after: str) -> None:
+        """Keep an example of a change: what stood around its first place, and what does now."""
+        if self.wants_change(kind):
+            self.changes.setdefault(kind, []).append({"id": identity, "before": before, "after": after})
 
     def length(self, stage: Literal["read", "kept"], characters: int) -> None:
         self.lengths[stage][min(max(characters, 1).bit_length() - 1, LENGTH_BUCKETS - 1)] += 1

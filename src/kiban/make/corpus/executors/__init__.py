@@ -25,6 +25,9 @@ class Executor(Protocol):
     def workers(self) -> int:
         """How many arguments are worked on at a time."""
 
+    def prepare(self, function: Callable[[Argument], object], argument: Argument) -> None:
+        """Work is about to come that needs what `function(argument)` loads: a chance to load it early, and once."""
+
     def each(
         self, function: Callable[[Argument], Result], arguments: Sequence[Argument]
     ) -> Iterator[tuple[int, Result]]:

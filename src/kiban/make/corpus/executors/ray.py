@@ -39,6 +39,9 @@ class RayTasks:
         if self.started:
             self.ray.shutdown()
 
+    def prepare(self, function: Callable[[Argument], object], argument: Argument) -> None:
+        """Each task loads what it needs."""
+
     def each(
         self, function: Callable[[Argument], Result], arguments: Sequence[Argument]
     ) -> Iterator[tuple[int, Result]]:

@@ -49,6 +49,9 @@ class SlurmArray:
     def __exit__(self, *_: object) -> None:
         """Each call of `each` has ended its own job."""
 
+    def prepare(self, function: Callable[[Argument], object], argument: Argument) -> None:
+        """Each task loads what it needs."""
+
     def each(
         self, function: Callable[[Argument], Result], arguments: Sequence[Argument]
     ) -> Iterator[tuple[int, Result]]:

@@ -29,6 +29,7 @@ def make_report(
             "files_skipped_by_reason": dict(sorted(tally.skipped_by_reason.items())),
             "file_notes": notes[source.name],
             "encodings": dict(sorted(tally.encodings.items())),
+            "passed_over": dict(sorted(tally.passed_over.items())),
             "replaced_bytes": tally.replaced_bytes,
             "documents_read": tally.read,
             "kept": tally.kept,

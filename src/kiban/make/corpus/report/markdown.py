@@ -50,6 +50,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         lines.append(f"Files: {files}.")
         if source["encodings"]:
             lines.append(f"Encodings: {listed(source['encodings'])}.")
+        if source["passed_over"]:
+            lines.append(f"Not read inside files: {listed(source['passed_over'])}.")
         if source["changed"]:
             lines.append(f"Changed: {listed({kind: entry['count'] for kind, entry in source['changed'].items()})}.")
         for rule, entry in source["dropped"].items():
