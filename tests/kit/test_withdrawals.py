@@ -102,7 +102,7 @@ def test_all_that_was_made_from_a_stale_artifact_is_stale(
 def test_what_was_only_compared_with_something_stale_is_not(
     store: Store, made: dict[str, Artifact], put_artifact: Put
 ) -> None:
-    from kiban.make.stage import COMPARED
+    from kiban.kit.withdrawals import COMPARED
 
     compared = put_artifact(store, "new/corpus", inputs={f"{COMPARED}demo/corpus": made["corpus"]})
     mark(store, made["corpus"].digest, {record(store, "owner", "A").id: 1})

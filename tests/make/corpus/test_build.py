@@ -312,7 +312,9 @@ def test_a_disk_that_always_lies_is_named(
     write_jsonl(tmp_path / "in.jsonl", lines(20))
     context = make_context({"docs": "in.jsonl"})
     read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: os.urandom(8) if path.name == "kept.arrow" else read_bytes(path))
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: os.urandom(8) if path.name == "kept.arrow" else read_bytes(path)
+    )
     with pytest.raises(BadInput, match="other than it was written"):
         run(context)
 

@@ -67,7 +67,7 @@ def test_documents_keep_their_own_rights_and_the_policy_decides(make_corpus: Mak
 def test_what_expires_needs_a_day_to_hold_it_against(make_corpus: Make, tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", [{"text": prose(n), "until": f"2026-0{n + 1}-15"} for n in range(3)])
     source = {"path": "in.jsonl", "fields": {"expires": "until"}}
-    with pytest.raises(ValueError, match="policy.as_of"):
+    with pytest.raises(ValueError, match=r"policy\.as_of"):
         make_corpus(source)
     made = make_corpus(source, policy={"as_of": "2026-02-01"}, work="dated")
     assert made.dropped() == {"expired": 1}

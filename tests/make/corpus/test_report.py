@@ -46,7 +46,8 @@ def a_report(**sources: dict[str, Any]) -> dict[str, Any]:
     for name, given_ in sources.items():
         full[name] = {
             "owner": "潮見", "licence": "CC0-1.0", "files": {"read": 1, "skipped": 0, "repaired": 0, "damaged": 0},
-            "files_skipped_by_reason": {}, "file_notes": [], "encodings": {}, "passed_over": {}, "replaced_bytes": 0, "documents_read": 0,
+            "files_skipped_by_reason": {}, "file_notes": [], "encodings": {}, "passed_over": {},
+            "replaced_bytes": 0, "documents_read": 0,
             "kept": {fate: dict(empty) for fate in FATES}, "dropped": {}, "set_aside": {}, "changed": {},
             "lengths": {"read": [0] * LENGTH_BUCKETS, "kept": [0] * LENGTH_BUCKETS},
         } | given_  # fmt: skip

@@ -35,13 +35,20 @@ class PackedLinear(nn.Module):
 
 
 def pack_linears(model: nn.Module) -> int:
-    """Replace every plain `nn.Linear` of a CPU model in place; returns how many. A build without oneDNN: none."""
+    """Replace every plain `nn.Linear` of a CPU model in place; returns how many.
+
+    None in a build without oneDNN, and none in bf16 where the processor has no instructions for it (AVX-512 or newer).
+    """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return 0
     count = 0
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear:
+            if type(child) is nn.Linear and _can_pack(child.weight.dtype):
                 setattr(parent, name, PackedLinear(child))
                 count += 1
     return count
+
+
+def _can_pack(dtype: torch.dtype) -> bool:
+    return dtype is not torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
