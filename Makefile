@@ -29,7 +29,7 @@ demo: setup
 FAST := not slow and not base_model and not postgresql and not slurm and not browser
 SLOW := (slow or base_model) and not postgresql and not slurm and not browser
 # Tests that train or run models use every core already; all others wait as much as they compute, so three run at a time.
-MODELS := tests/make tests/prove tests/use tests/e2e
+MODELS := tests/make/model tests/make/tokenizer $(wildcard tests/make/test_*.py) tests/prove tests/use tests/e2e
 
 # The loops of the corpus's rules, compiled once: else each test process would compile them.
 loops: setup

@@ -63,7 +63,7 @@ def write_shards(some: Iterable[Text], folder: Path, shard_bytes: int) -> int:
 
 
 def more(some: Sequence[Text], seed: int) -> Iterator[Text]:
-    """Texts of the same kind without end, no two of them alike: the sentences of `some` in another order each time.
+    """Texts of the same kind without end: the sentences of `some` in another order each time. Of no sentences, none.
 
     Sentences are exchanged between all texts, so that a new text shares hardly two with any other, and each text has
     as many as one of `some` has. What comes is a function of `some` and the seed.
@@ -74,6 +74,8 @@ def more(some: Sequence[Text], seed: int) -> Iterator[Text]:
         found = SENTENCE.findall(text)
         sentences += found
         counts.append(len(found))
+    if not sentences:
+        return
     rng = np.random.default_rng(seed)
     for turn in range(2**31):
         order = rng.permutation(len(sentences))

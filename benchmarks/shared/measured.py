@@ -1,4 +1,4 @@
-"""A command's wall time, and the memory of all its processes together."""
+"""A command's time, and the memory of all its processes together."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ SAMPLED_EVERY_S = 0.25
 class Measured:
     """
     Attributes:
+        cpu_seconds: processor time of all processes; beside the wall time it tells how busy the machine was otherwise.
         peak_bytes: the most that all processes had at once: the sum of their proportional set sizes (PSS: shared pages
             count once in the sum), sampled every SAMPLED_EVERY_S. What is shorter than that can be missed.
         largest_bytes: the most that one process ever had resident (ru_maxrss), shared pages in full.
     """
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     largest_bytes: int
 
@@ -53,7 +55,7 @@ def measured(command: Sequence[str], cores: Sequence[int], log: Path) -> Measure
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{log.read_text(errors='replace')[-4000:]}")
-    return Measured(seconds, peak[0], usage.ru_maxrss * 1024)
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, peak[0], usage.ru_maxrss * 1024)
 
 
 def _tree(pid: int) -> list[int]:

@@ -189,12 +189,12 @@ def empty(folder: Path) -> None:
         path.unlink() if path.is_file() else path.rmdir()
 
 
-def mixed_archive(folder: Path) -> None:
+def mixed_archive(folder: Path, size: int = 500) -> None:
     for number in range(3):
-        write_jsonl(folder / f"{number}.jsonl", lines(1500, seed=number))
-    rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines(1500, seed=9)).encode()
+        write_jsonl(folder / f"{number}.jsonl", lines(size, seed=number))
+    rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines(size, seed=9)).encode()
     (folder / "4.jsonl.zst").write_bytes(zstandard.compress(rows)[:-50])
-    for number in range(60):
+    for number in range(size // 25):
         (folder / f"p{number:02d}.html").write_text(f"<nav>x</nav><p>頁{number % 50}の本文です。</p>" * 3)
         (folder / f"t{number:02d}.txt").write_text(f"覚え書き{number}" * 9, encoding="cp932")
     (folder / "z.xyz").write_text("")
@@ -211,57 +211,56 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def test_any_number_of_workers_gives_the_same_bytes(make_context: MakeContext, tmp_path: Path) -> None:
-    mixed_archive(tmp_path / "in")
+@pytest.mark.parametrize(("size", "counts"), [(300, (1, 2)), pytest.param(1500, (1, 2, 4), marks=pytest.mark.slow)])
+def test_any_number_of_workers_gives_the_same_bytes(
+    make_context: MakeContext, tmp_path: Path, size: int, counts: tuple[int, ...]
+) -> None:
+    mixed_archive(tmp_path / "in", size)
     made = {}
-    for workers in (1, 2, 4):
+    for workers in counts:
         context = make_context({"docs": "in"}, work=f"by {workers}", **EVERYTHING)
         finish(context, workers)
         made[workers] = digests(context.files)
     assert len(made[1]) > 10
-    assert made[1] == made[2] == made[4]
+    assert all(each == made[1] for each in made.values())
 
 
-@pytest.mark.parametrize("trials", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("trials", [2, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_build_that_is_killed_at_any_moment_gives_the_same_bytes(
     make_context: MakeContext, tmp_path: Path, trials: int
 ) -> None:
     """SIGKILL to the build alone (its workers are left to find out) or to all its processes, then again, and so on."""
-    mixed_archive(tmp_path / "in")
+    mixed_archive(tmp_path / "in", 200)
     whole = make_context({"docs": "in"}, work="whole", **EVERYTHING)
-    finish(whole, 2)
     began = time.monotonic()
-    empty(whole.files)
-    expected: dict[str, str] = {}
+    finish(whole, 1)
+    seconds = time.monotonic() - began
+    expected = digests(whole.files)
     rng = random.Random()
-    killed = 0
+    killed = builds = 0
     while killed < trials:
-        context = make_context({"docs": "in"}, work=f"killed {killed}", **EVERYTHING)
-        began = time.monotonic()
-        for attempt in range(8):
+        builds += 1
+        context = make_context({"docs": "in"}, work=f"build {builds}", **EVERYTHING)
+        for _attempt in range(8):
             child = started(context, 2)
             try:
-                # From the start-up of Python to past the end, more often early: later attempts have less to do.
-                child.wait(timeout=rng.random() * 4.0 / (attempt + 1) + 0.3)
+                # From the start-up of Python to past the end.
+                child.wait(timeout=0.3 + rng.random() * 1.2 * seconds)
             except subprocess.TimeoutExpired:
                 if rng.random() < 0.5:
                     child.kill()
                 else:
                     os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
+            _, said = child.communicate()
             if child.returncode == 0:
                 break
-            assert child.returncode == -signal.SIGKILL
+            assert child.returncode == -signal.SIGKILL, said.decode()
             killed += 1
             empty(context.files)
         else:
             finish(context, 2)
-        found = digests(context.files)
-        expected = expected or found
-        assert found == expected, f"after {attempt} kills in {time.monotonic() - began:.1f} s"
-    empty(whole.files)
-    finish(whole, 1)
-    assert digests(whole.files) == expected
+        assert digests(context.files) == expected
 
 
 PHASES = ("list", "read", "curate", "compare/verdicts", "deliver")
@@ -358,7 +357,7 @@ def test_a_file_that_comes_or_goes_meanwhile_ends_the_run(
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk_is_one_error_and_a_rerun_goes_on(make_context: MakeContext, tmp_path: Path, workers: int) -> None:
     """A file system too small for the corpus, if this user may mount one."""
-    write_jsonl(tmp_path / "in.jsonl", ({"id": str(n), "text": os.urandom(500).hex()} for n in range(6000)))
+    write_jsonl(tmp_path / "in.jsonl", ({"id": str(n), "text": os.urandom(500).hex()} for n in range(3000)))
     context = replace(make_context({"docs": "in.jsonl"}, shard_bytes=2**16), workers=workers)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(context.scratch)], capture_output=True
@@ -372,6 +371,6 @@ def test_a_full_disk_is_one_error_and_a_rerun_goes_on(make_context: MakeContext,
         del caught  # and with it the frames that hold files open
         subprocess.run(["mount", "-o", "remount,size=64m", str(context.scratch)], check=True)
         run(context)
-        assert len(list(read_documents(context.files, "train"))) > 5600
+        assert len(list(read_documents(context.files, "train"))) > 2800
     finally:
         subprocess.run(["umount", str(context.scratch)], check=True)
