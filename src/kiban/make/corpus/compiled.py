@@ -37,7 +37,10 @@ class Compiled(Generic[Parameters, Result]):
             ImportError: there is no Numba for this Python.
         """
         import numba
+        from numba.extending import register_jitable
 
+        while _PARTS:
+            register_jitable(_PARTS.pop())
         try:
             kept = numba.njit(cache=True, nogil=True)(self.function)
         except RuntimeError:  # nowhere to keep it: each process compiles for itself
@@ -70,9 +73,9 @@ def compiled(
 
 def part(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """For a function that compiled functions call: compiled with them, and still a plain function for others."""
-    try:
-        from numba.extending import register_jitable
-    except ImportError:
-        return function
-    marked: Callable[Parameters, Result] = register_jitable(function)
-    return marked
+    _PARTS.append(function)
+    return function
+
+
+# Not registered with Numba yet: importing that takes a while, and many commands compile nothing.
+_PARTS: list[Callable[..., Any]] = []

@@ -26,7 +26,7 @@ from kiban.make.corpus.items import Item, find, making
 from kiban.make.corpus.reader import SCHEMA
 from kiban.make.corpus.tally import FATES, Fate, Tally, add, excerpt
 
-# Text of one row group: what a reader holds at once.
+# Text of one row group at most: what a reader holds at once.
 ROW_GROUP_BYTES = 8 * 2**20
 SHARDS_OF_IDS = 8
 # The share of a document whose owner has not cleared it for `evaluate`: beyond any heldout_fraction.
@@ -122,8 +122,16 @@ class _Delivery:
         tally.merge(curated.stats["tally"])
         self.said.write_table(_of_source(_table(curated, "dropped.arrow"), source.name))
         self.audited.write_table(_of_source(_table(curated, "audit.arrow"), source.name))
-        table = _table(curated, KEPT_FILE)
-        self._say_drops(table, verdicts, source.name, tally)
+        batches = pa.ipc.open_file(pa.py_buffer(curated.read(KEPT_FILE)))
+        begin = 0
+        for position in range(batches.num_record_batches):
+            table = pa.Table.from_batches([batches.get_batch(position)])
+            self._take_batch(table, verdicts.rows(begin, begin + len(table)), shard, tally)
+            begin += len(table)
+
+    def _take_batch(self, table: pa.Table, verdicts: Verdicts, shard: Shard, tally: Tally) -> None:
+        source = self.config.sources[shard.source].name
+        self._say_drops(table, verdicts, source, tally)
         table = _cut(table, verdicts, tally)
         fates = np.full(len(table), -1, np.int8)
         shares = np.full(len(table), NEVER_HELD_OUT)
@@ -137,7 +145,7 @@ class _Delivery:
             rows = np.flatnonzero(fates == position)
             if len(rows):
                 whole = np.array(shard.rights, np.uint32)[np.array(rights)[rows]]
-                self._deliver(fate, table.take(rows), shares[rows], whole, source.name, tally)
+                self._deliver(fate, table.take(rows), shares[rows], whole, source, tally)
 
     def _share(self, sha256: bytes) -> float:
         """A document's place in [0, 1), from its text and the recipe's seed alone."""

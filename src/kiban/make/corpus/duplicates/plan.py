@@ -18,6 +18,7 @@ from kiban.make.corpus.duplicates.texts import ROW_BITS, ROW_MASK
 from kiban.make.corpus.items import MANIFEST, Damaged, Item, find
 
 FILE = "plan.json"
+NEAR_PARTITIONS = 8
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ def make_plan(
         "lines": characters // 20 * 24,
     }
     partitions = {name: size // limits.partition_bytes + 1 for name, size in sizes.items()}
+    # Comparing texts is the work here, not holding the records: a small corpus too has some for each of a few workers.
+    partitions["near"] = max(partitions["near"], min(NEAR_PARTITIONS, documents // 500 + 1))
     return Plan(key, config, tuple(every), len(shards), tuple(labels), tuple(groups), own_groups, partitions)
 
 

@@ -180,10 +180,11 @@ def _english(words: tuple[str, ...]) -> Group:
 
 
 def _folded(text: str) -> str:
-    return text.lower().translate(FOLD)
-
-
-FOLD = str.maketrans({"ſ": "s", "ı": "i", "\u0307": None})
+    folded = text.lower()
+    if folded.isascii():
+        return folded
+    # Not `translate`, which looks at every letter by itself.
+    return folded.replace("ſ", "s").replace("ı", "i").replace("\u0307", "")
 
 
 def _special_tokens() -> Group:
