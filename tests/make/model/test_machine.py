@@ -29,12 +29,16 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> ThisMachine:
 def test_the_larger_training_is_predicted_as_it_was_measured(
     measured: ThisMachine, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Within what the efficiency's bounds allow: a training slower than a hundredth of the peak would not be met."""
+    """Within what the efficiency's bounds allow: a training slower than a hundredth of the peak is not met, nor one
+    (of so few steps, where launches disturb) for which the peak itself would not be enough."""
     run = machine._as_run(machine.TRIALS["cpu"][1], measured.measured.precision)
     rate = list(measured.measured.trainings.values())[1]
     predicted = predict_local(run, measured, "t").tokens_per_s_per_gpu.value
-    if 0.01 < measured.measured.efficiency < 1:
+    efficiency = measured.measured.efficiency
+    if 0.01 < efficiency < 1:
         assert predicted == pytest.approx(rate, rel=0.05)
+    elif efficiency == 1:
+        assert predicted < rate
     else:
         assert predicted > rate
     assert measured.measured.framework_bytes > 2**27, "a process with torch in it"
