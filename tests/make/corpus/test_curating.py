@@ -116,6 +116,15 @@ def test_anchors_follow_every_change_of_the_text(make_corpus: Make, tmp_path: Pa
         assert row["text"][anchor["at"] :].startswith(f"第{number}節")
 
 
+def test_a_text_that_holds_the_mark_of_anchors_harms_nothing(make_corpus: Make, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(f"<main><h2 id='a'>\ufdd0一節</h2><p>\ufdd0{prose(1)}\ufdd0</p></main>")
+    made = make_corpus("page.html")
+    (row,) = table(made.files / "train") + table(made.files / "heldout")
+    assert [anchor["label"] for anchor in row["anchors"]] == ["#a"]
+    assert prose(1) in row["text"]
+    assert "\ufdd0" not in row["text"]
+
+
 def test_protected_items_keep_documents_out_or_are_cut(make_corpus: Make, tmp_path: Path) -> None:
     question = "減速機の軸受から異音がするとき最初に確かめるべき測定値はどれか。振動加速度の実効値である。"
     write(tmp_path / "quiz.jsonl", [{"q": question[:-15], "a": question[-15:]}])

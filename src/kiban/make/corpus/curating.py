@@ -75,8 +75,8 @@ AUDIT = pa.schema(
         ("keyed_hash", pa.string()),  # with a key: HMAC-SHA256 of it, by which who has the key can look for one
     ]
 )
-# Stands before the first letter of an anchor's text while steps move what is around it; no text holds it (it is one
-# of Unicode's noncharacters, and reading replaces those).
+# Stands before the first letter of an anchor's text while steps move what is around it. It is one of Unicode's
+# noncharacters; a text that holds it all the same gets U+FFFD for it.
 MARK = "\ufdd0"
 MARKS = re.compile(f"{MARK}(\\s*)")
 CONTEXT_CHARACTERS = 30
@@ -377,9 +377,10 @@ def _mark(candidates: list[Candidate]) -> None:
     """Put marks where anchors are, behind blanks and line ends, so that these are put in order as without marks."""
     for candidate in candidates:
         if candidate.anchors:
+            text = candidate.text.replace(MARK, "\ufffd")
             places = [anchor.at for anchor in candidate.anchors]
-            pieces = [candidate.text[at:end] for at, end in zip(places, [*places[1:], None], strict=True)]
-            marked = candidate.text[: places[0]] + "".join(MARK + piece for piece in pieces)
+            pieces = [text[at:end] for at, end in zip(places, [*places[1:], None], strict=True)]
+            marked = text[: places[0]] + "".join(MARK + piece for piece in pieces)
             candidate.text = MARKS.sub(rf"\1{MARK}", marked)
 
 

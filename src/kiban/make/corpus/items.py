@@ -60,9 +60,6 @@ class Item:
             raise Damaged(self.folder, name)
         return content
 
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def find(folder: Path, key: str) -> Item | None:
     """The finished item in `folder`, or None where there is none, or one made from something else."""

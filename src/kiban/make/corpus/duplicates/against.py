@@ -1,8 +1,8 @@
 """Known corpora: finished ones whose documents a new one leaves out ("this delivery against everything we have").
 
-A corpus artifact keeps the fingerprints of its documents in `duplicates/`, one file per Parquet file of texts, so that
-a comparison reads no text but that of candidates. Where they are missing, or were made with other settings, they are
-made anew from the texts.
+A corpus artifact may keep the fingerprints of its documents in `duplicates/`, one file per Parquet file of texts, so
+that a comparison reads no text but that of candidates. Where they are missing, as in those that `kiban make` makes, or
+were made with other settings, they are made anew from the texts.
 """
 
 from __future__ import annotations
