@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 Parameters = ParamSpec("Parameters")
@@ -36,11 +38,9 @@ class Compiled(Generic[Parameters, Result]):
         Raises:
             ImportError: there is no Numba for this Python.
         """
-        import numba
-        from numba.extending import register_jitable
-
+        numba = _numba()
         while _PARTS:
-            register_jitable(_PARTS.pop())
+            numba.extending.register_jitable(_PARTS.pop())
         try:
             kept = numba.njit(cache=True, nogil=True)(self.function)
         except RuntimeError:  # nowhere to keep it: each process compiles for itself
@@ -75,6 +75,26 @@ def part(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]
     """For a function that compiled functions call: compiled with them, and still a plain function for others."""
     _PARTS.append(function)
     return function
+
+
+@functools.cache
+def _numba() -> Any:
+    """Numba, ready to compile.
+
+    It imports SciPy, if there is one, for products of matrices; no loop here has any, and that import would double
+    the time in which a process can start.
+    """
+    hidden = "scipy" not in sys.modules
+    if hidden:
+        sys.modules["scipy"] = cast(ModuleType, None)
+    try:
+        import numba
+        import numba.extending
+        import numba.np.arraymath
+    finally:
+        if hidden:
+            del sys.modules["scipy"]
+    return numba
 
 
 # Not registered with Numba yet: importing that takes a while, and many commands compile nothing.

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kiban.make.corpus.columns import batch, column, integers
 from kiban.make.corpus.config import CorpusConfig
 from kiban.make.corpus.curating import AUDIT, DROPPED, KEPT, KEPT_FILE
 from kiban.make.corpus.duplicates.phases import Found
@@ -145,14 +146,14 @@ class _Delivery:
             rows = np.flatnonzero(fates == position)
             if len(rows):
                 whole = np.array(shard.rights, np.uint32)[np.array(rights)[rows]]
-                self._deliver(fate, table.take(rows), shares[rows], whole, source, tally)
+                self._deliver(fate, table.take(column(rows, pa.int64())), shares[rows], whole, source, tally)
 
     def _share(self, sha256: bytes) -> float:
         """A document's place in [0, 1), from its text and the recipe's seed alone."""
         return int.from_bytes(hashlib.sha256(self.seed + b"\n" + sha256).digest()[:6]) / 2**48
 
     def _say_drops(self, table: pa.Table, verdicts: Verdicts, source: str, tally: Tally) -> None:
-        rows = []
+        said: list[tuple[str, str, str, float | None, float | None, str | None, int]] = []
         for row in np.flatnonzero(verdicts.outcomes != STAYS).tolist():
             identity, text = table["id"][row].as_py(), table["text"][row].as_py()
             value, limit, same_as = None, None, None
@@ -166,10 +167,9 @@ class _Delivery:
             same = {} if same_as is None else {"same_as": same_as}
             tally.drop(verdicts.rule(row), len(text.encode()))
             tally.example(verdicts.rule(row), identity, excerpt(text), **figures, **same)
-            rows.append((identity, source, verdicts.rule(row), value, limit, same_as, len(text)))
-        columns = zip(*rows, strict=True) if rows else ((),) * len(SAID)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, SAID, strict=True)]
-        self.said.write_table(pa.Table.from_arrays(arrays, schema=SAID))
+            said.append((identity, source, verdicts.rule(row), value, limit, same_as, len(text)))
+        columns = dict(zip(SAID.names, zip(*said, strict=True), strict=True)) if said else dict.fromkeys(SAID.names, ())
+        self.said.write_batch(batch(columns, SAID))
 
     def _name(self, document: int) -> str:
         """ "source: id" of a document of this corpus; place of one of a known corpus."""
@@ -196,9 +196,9 @@ class _Delivery:
         tally: Tally,
     ) -> None:
         columns = [table[name] for name in ("id", "sha256", "text", "anchors")]
-        columns.insert(1, pa.chunked_array([pa.repeat(pa.scalar(source), len(table))]))
-        columns.append(pa.chunked_array([pa.array(rights)]))
-        characters, sizes = pc.utf8_length(table["text"]).to_numpy(), pc.binary_length(table["text"]).to_numpy()
+        columns.insert(1, pa.chunked_array([column([source] * len(table), pa.string())]))
+        columns.append(pa.chunked_array([column(rights, pa.uint32())]))
+        characters, sizes = (integers(length(table["text"])) for length in (pc.utf8_length, pc.binary_length))
         tally.keep(fate, int(characters.sum()), int(sizes.sum()), documents=len(table))
         for row in np.unique(rights):
             of_row = rights == row
@@ -220,19 +220,18 @@ def _cut(table: pa.Table, verdicts: Verdicts, tally: Tally) -> pa.Table:
     """The table with passages cut out of the texts that the verdicts name."""
     if not len(verdicts.cuts):
         return table
-    texts, hashes, anchors = (table[name].to_pylist() for name in ("text", "sha256", "anchors"))
+    texts, hashes, anchored = (table[name].to_pylist() for name in ("text", "sha256", "anchors"))
+    places = [tuple(Anchor(**anchor) for anchor in of_document) for of_document in anchored]
     for row in np.unique(verdicts.cuts["document"]).tolist():
         edits = verdicts.edits(row)
         if verdicts.outcomes[row] == STAYS:
             add(tally.changed, "passage", len(edits))
-            moved = follow([Anchor(**anchor) for anchor in anchors[row]], edits)
-            anchors[row] = [anchor._asdict() for anchor in moved]
+            places[row] = follow(places[row], edits)
             texts[row] = apply(texts[row], edits)
             hashes[row] = hashlib.sha256(texts[row].encode()).digest()
-    changed = {"text": texts, "sha256": hashes, "anchors": anchors}
-    for name, values in changed.items():
+    for name, values in (("text", texts), ("sha256", hashes), ("anchors", places)):
         field = table.schema.field(name)
-        table = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
+        table = table.set_column(table.schema.get_field_index(name), field, column(values, field.type))
     return table
 
 
@@ -274,7 +273,7 @@ class CorpusFiles:
 
 def _pieces(table: pa.Table, piece_bytes: int) -> Iterator[tuple[pa.Table, int]]:
     """The table in consecutive pieces of about `piece_bytes` of text, with the text bytes of each."""
-    sizes = pc.binary_length(table["text"]).to_numpy()
+    sizes = integers(pc.binary_length(table["text"]))
     ends = np.cumsum(sizes)
     start = 0
     while start < len(table):
@@ -298,4 +297,4 @@ def _table(item: Item, name: str, columns: Sequence[str] | None = None) -> pa.Ta
 
 
 def _of_source(table: pa.Table, source: str) -> pa.Table:
-    return table.add_column(1, "source", pa.chunked_array([pa.repeat(pa.scalar(source), len(table))]))
+    return table.add_column(1, "source", pa.chunked_array([column([source] * len(table), pa.string())]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from kiban.kit.errors import BadInput
 from kiban.kit.files import canonical_json
+from kiban.make.corpus.columns import batch
 from kiban.make.corpus.config import CorpusConfig
 from kiban.make.corpus.extractor import Extractor
 from kiban.make.corpus.formats.events import Broken, Event, Notes, Record, Unreadable
@@ -163,10 +164,10 @@ class _Shards:
         if self._writer is None:
             # Not compressed, as what follows is not either: it is read once and goes; packing it took longer.
             self._writer = pa.ipc.new_file(self.folder / f"{len(self.sizes):05d}.arrow", SCHEMA)
-        batch = _batch(self._rows)
-        self._writer.write_batch(batch)
+        written = raw_batch(self._rows)
+        self._writer.write_batch(written)
         self._documents += len(self._rows)
-        self._shard_bytes += batch["text"].nbytes
+        self._shard_bytes += written["text"].nbytes
         self._rows, self._batch_bytes = [], 0
 
     def _finish(self) -> None:
@@ -176,31 +177,28 @@ class _Shards:
             self._writer, self._documents, self._shard_bytes = None, 0, 0
 
 
-def _batch(rows: list[Event]) -> pa.RecordBatch:
+def raw_batch(rows: Sequence[Event]) -> pa.RecordBatch:
+    """A batch of SCHEMA."""
     records = [row if isinstance(row, Record) else None for row in rows]
     broken = [row if isinstance(row, Broken) else None for row in rows]
-    columns = [
-        pa.array([_encodable(row.id) for row in rows], pa.string()),
-        _texts([row.text if row else None for row in records]),
-        pa.array([[anchor._asdict() for anchor in row.anchors] if row else [] for row in records], ANCHORS),
-        pa.array([_json(row) for row in records], pa.string()),
-        pa.array([row.reason if row else None for row in broken], pa.string()),
-        pa.array([_encodable(row.detail) if row else None for row in broken], pa.string()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    columns: dict[str, Sequence[Any]] = {
+        "id": [_encodable(row.id) for row in rows],
+        "text": [row.text if row else None for row in records],
+        "anchors": [row.anchors if row else () for row in records],
+        "fields": [_json(row) for row in records],
+        "reason": [row.reason if row else None for row in broken],
+        "detail": [_encodable(row.detail) if row else None for row in broken],
+    }
+    try:
+        return batch(columns, SCHEMA)
+    except UnicodeEncodeError:
+        return batch(columns | {"text": [None if row is None else _encodable(row.text) for row in records]}, SCHEMA)
 
 
 def _json(record: Record | None) -> str | None:
     return json.dumps(dict(record.fields), ensure_ascii=True) if record and record.fields else None
 
 
-def _texts(texts: list[str | None]) -> pa.Array:
-    """Lone surrogates, which JSON can spell, become what normalising makes of them: U+FFFD."""
-    try:
-        return pa.array(texts, pa.large_string())
-    except UnicodeEncodeError:
-        return pa.array([None if text is None else _encodable(text) for text in texts], pa.large_string())
-
-
 def _encodable(text: str) -> str:
+    """Lone surrogates, which JSON can spell, become what normalising makes of them: U+FFFD."""
     return SURROGATE.sub("\ufffd", text)

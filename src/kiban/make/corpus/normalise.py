@@ -15,12 +15,12 @@ the same array of code points; the other steps are Python's own string methods.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -79,16 +79,22 @@ def _numeric(character: str) -> bool:
 def _foldings() -> dict[str, str]:
     """Every character that NFKC changes and `_kept` does not keep, with what it becomes."""
     foldings = {}
-    for code in range(0x80, 0x30000):  # nothing beyond plane 2 decomposes
-        character = chr(code)
-        if unicodedata.decomposition(character):
-            folded = unicodedata.normalize("NFKC", character)
-            if folded != character and not _kept(character, folded):
-                foldings[character] = folded
+    for character in DECOMPOSITIONS:
+        folded = unicodedata.normalize("NFKC", character)
+        if folded != character and not _kept(character, folded):
+            foldings[character] = folded
     del foldings[FULLWIDTH_TILDE]
     return foldings
 
 
+# What may decompose: not the unified ideographs, not hangul's syllables, not private use, nothing beyond plane 2.
+PLACES = ((0x80, 0x3400), (0xA000, 0xAC00), (0xF900, 0x20000), (0x2F800, 0x30000))
+MAY_DECOMPOSE = [chr(code) for start, end in PLACES for code in range(start, end)]
+DECOMPOSITIONS = {
+    character: decomposition
+    for character, decomposition in zip(MAY_DECOMPOSE, map(unicodedata.decomposition, MAY_DECOMPOSE), strict=True)
+    if decomposition
+}
 FULLWIDTH_TILDE = "\uff5e"
 WAVE_DASH = "\u301c"
 KANA = re.compile("[\u3041-\u30ff\uff66-\uff9d]")
@@ -105,7 +111,6 @@ INVISIBLES = re.compile(f"[{INVISIBLE}]+")
 LINE_END = re.compile(f"[{LINE_ENDS}]")
 SURROGATE = re.compile(f"[{SURROGATES}]")
 COMPATIBILITY_IDEOGRAPHS = re.compile("([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
-MANY_LINE_ENDS = re.compile("\n{3,}")
 
 Flags = npt.NDArray[np.uint8]
 Units = npt.NDArray[np.uint16]
@@ -143,6 +148,7 @@ class Tables:
 def _tables() -> Tables:
     replaced = FOLDINGS | HALF_WIDTH_MARKS | {FULLWIDTH_TILDE: WAVE_DASH}
     composing = _composing()
+    plane = "".join(map(chr, range(0x10000)))
     tasks = np.zeros(sys.maxunicode + 1, np.uint8)
     for bit, characters in (
         (FOLD, [*replaced]),
@@ -153,7 +159,8 @@ def _tables() -> Tables:
         (END, ["\n", "\r", *LINE_ENDS]),
     ):
         tasks[[ord(each) for each in characters]] |= bit
-    tasks[[code for code in range(0x10000) if INVISIBLES.match(chr(code))]] |= HIDDEN
+    for match in INVISIBLES.finditer(plane):
+        tasks[match.start() : match.end()] |= HIDDEN
     tasks[0xD800:0xE000] |= SURROGATE_HALF
 
     encoded = [np.frombuffer(folded.encode("utf-16-le"), np.uint16) for folded in replaced.values()]
@@ -165,26 +172,26 @@ def _tables() -> Tables:
         units[index, : len(folded_units)] = folded_units
 
     voiced = np.zeros((2, 0x10000), np.uint16)
-    for base in filter(KANA.match, map(chr, range(0x10000))):
+    for base in KANA.findall(plane):
         for index, mark in enumerate(HALF_WIDTH_MARKS):
             composed = unicodedata.normalize("NFKC", base + mark)
             if len(composed) == 1:
                 voiced[index, ord(base)] = ord(composed)
-    spaces = np.array([code for code in range(0x10000) if chr(code).isspace()], np.uint32)
+    spaces = np.array([code for code, character in enumerate(plane) if character.isspace()], np.uint32)
     return Tables(tasks, row, units, lengths, voiced, spaces)
 
 
 def _composing() -> set[str]:
     """All but these a text in NFC may hold anywhere: what NFC changes, moves, or joins to what stands before."""
     found = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}  # conjoining jamo
-    for character in map(chr, range(0x300, 0x30000)):
-        parts = unicodedata.decomposition(character).split()
-        if parts and parts[0][0] != "<":
-            found.add(chr(int(parts[-1], 16)))
+    found.update(itertools.compress(MAY_DECOMPOSE, map(unicodedata.combining, MAY_DECOMPOSE)))
+    for character, decomposition in DECOMPOSITIONS.items():
+        parts = decomposition.split()
+        if parts[0][0] != "<":
+            if len(parts) == 2:
+                found.add(chr(int(parts[1], 16)))
             if not unicodedata.is_normalized("NFC", character):
                 found.add(character)
-        elif unicodedata.combining(character):
-            found.add(character)
     return found
 
 
@@ -197,7 +204,7 @@ def normalise_batch(texts: Sequence[str]) -> list[str]:
     """`normalise` of each of `texts`, which may hold lone surrogates."""
     tables = _tables()
     codes = _codes("".join(texts))
-    starts = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
+    starts = np.fromiter(itertools.accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
     flags = scan(codes, starts, tables.tasks).tolist()
     return [
         _finish(text, flag, codes[start : start + len(text)], tables) if flag else text.strip()
@@ -228,8 +235,9 @@ def _finish(text: str, flags: int, codes: Codes, tables: Tables) -> str:
     # What was invisible may have stood between a blank and a line's end, or between two ends.
     if flags & (BLANK | HIDDEN) and (" \n" in text or "\t\n" in text):
         text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
-    if flags & (BLANK | END | HIDDEN) and "\n\n\n" in text:
-        text = MANY_LINE_ENDS.sub("\n\n", text)
+    if flags & (BLANK | END | HIDDEN):
+        while "\n\n\n" in text:
+            text = text.replace("\n\n\n", "\n\n")
     return text.strip()
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-
 from kiban.kit.store import Store
-from kiban.make.corpus.curating import MARK, Candidate, Curator
+from kiban.make.corpus.curator import MARK, Candidate, Curated, Curator
 from kiban.make.corpus.formats.events import Event, Record
-from kiban.make.corpus.gathering import SCHEMA
+from kiban.make.corpus.gathering import raw_batch
 from kiban.make.corpus.inspection.excerpts import Excerpts, unchanged
 from kiban.make.corpus.inspection.finished import look_up
 from kiban.make.corpus.inspection.locating import Located, locate
 from kiban.make.corpus.letters import letters
-from kiban.make.corpus.normalise import SURROGATE
 from kiban.make.corpus.privacy.finding import Finding
 from kiban.make.recipe import Recipe
 
@@ -46,7 +42,9 @@ def inspect(
     else:
         curator = Curator(recipe.corpus, base_folder)
         followed = _Followed(located.event)
-        candidate = curator.curate(followed.batch, located.source, watch=followed.watch).candidates[0]
+        curated = Curated()
+        curator.curate(followed.batch, located.source, curated, watch=followed.watch)
+        (candidate,) = curated.candidates
         before = followed.before("privacy")
         findings = _personal_data(curator, before)
         text, excerpts = candidate.text, Excerpts(before[one.start : one.end] for one in findings)
@@ -88,16 +86,8 @@ class _Followed:
     """A document while it goes through the steps."""
 
     def __init__(self, event: Event) -> None:
-        text = SURROGATE.sub("\ufffd", event.text) if isinstance(event, Record) else None
-        row = {
-            "id": SURROGATE.sub("\ufffd", event.id),
-            "text": text,
-            "anchors": [anchor._asdict() for anchor in event.anchors] if isinstance(event, Record) else [],
-            "fields": json.dumps(dict(event.fields)) if isinstance(event, Record) and event.fields else None,
-            "reason": None if isinstance(event, Record) else event.reason,
-            "detail": None if isinstance(event, Record) else SURROGATE.sub("\ufffd", event.detail),
-        }
-        self.batch = pa.RecordBatch.from_pylist([row], SCHEMA)
+        self.batch = raw_batch([event])
+        (text,) = self.batch["text"].to_pylist()
         self._alive = text is not None
         self._texts: list[tuple[str, str]] = [("read", text or "")]
         self._verdicts: dict[str, dict[str, Any]] = {}

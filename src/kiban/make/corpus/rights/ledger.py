@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kiban.kit.files import fsync
+from kiban.make.corpus.columns import batch
 from kiban.make.corpus.rights.document import Refusal, Rights
 from kiban.make.corpus.rights.licences import combine
 from kiban.make.corpus.rights.policy import Policy
@@ -142,7 +143,7 @@ class Ledger:
             for split in SPLITS:
                 for what, amount in zip(COUNTED, row.counts[split], strict=True):
                     columns[f"{split}_{what}"].append(amount)
-        pq.write_table(pa.Table.from_pydict(columns, schema=SCHEMA), path, compression="zstd")
+        pq.write_table(pa.Table.from_batches([batch(columns, SCHEMA)]), path, compression="zstd")
         fsync(path)
 
     @classmethod
