@@ -94,3 +94,14 @@ def test_one_worker_needs_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
     assert isinstance(executor_for(workers=1), InProcess)
     assert executor_for().workers == 3
+
+
+def test_each_call_has_new_processes_and_loses_no_work() -> None:
+    with Processes(2) as executor:
+        before: set[int] = set()
+        for _ in range(20):
+            found = in_order(executor, identity, range(3))
+            assert [number for number, _ in found] == [0, 1, 2]
+            workers = {worker for _, worker in found}
+            assert not workers & before
+            before |= workers

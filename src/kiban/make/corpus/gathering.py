@@ -36,9 +36,9 @@ SCHEMA = pa.schema(
     ]
 )
 # Of text: what is worked on at once, and what one file holds at most; less where the corpus's shards are smaller.
-BATCH_BYTES = 2 * 2**20
+BATCH_BYTES = 2**20
 BATCH_ROWS = 20_000
-SHARD_BYTES = 16 * 2**20
+SHARD_BYTES = 8 * 2**20
 # A folder of a million pictures does not make the report a million lines.
 NAMED_FILES = 10_000
 

@@ -23,6 +23,7 @@ import xxhash
 from kiban.kit.files import canonical_json
 
 MANIFEST = "item.json"
+BLOCK_BYTES = 2**18
 
 
 class Damaged(Exception):
@@ -88,7 +89,7 @@ def making(folder: Path, key: str) -> Iterator[Making]:
         yield item
         files = {}
         for path in sorted(beside.iterdir()):
-            files[path.name] = xxhash.xxh3_128_hexdigest(path.read_bytes())
+            files[path.name] = _checksum(path)
         (beside / MANIFEST).write_bytes(canonical_json({"key": key, "files": files, "stats": item.stats}))
         if folder.exists():
             gone = beside.with_name(f"{beside.name}.old")
@@ -99,6 +100,14 @@ def making(folder: Path, key: str) -> Iterator[Making]:
             beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _checksum(path: Path) -> str:
+    checksum = xxhash.xxh3_128()
+    with path.open("rb") as content:
+        while block := content.read(BLOCK_BYTES):
+            checksum.update(block)
+    return checksum.hexdigest()
 
 
 @dataclass

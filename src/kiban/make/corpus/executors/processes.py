@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import pickle
@@ -47,6 +48,7 @@ class Processes:
 
     They are forks of one process that is started for it, has loaded what the work needs (`prepare`) and does nothing
     else: so that is loaded once, and its memory shared. Forks of this process would be in danger: it has threads.
+    After each call of `each` new forks take their place, so that no phase pays for the memory of the one before.
     When this process is gone, nobody writes to the workers any more, and they end after the piece they are at.
     """
 
@@ -109,6 +111,10 @@ class Processes:
             try:
                 position, argument = waiting.popleft()
             except IndexError:
+                with suppress(EOFError, OSError):  # it has ended by itself
+                    pickle.dump(None, pipe, pickle.HIGHEST_PROTOCOL)
+                    pipe.flush()
+                    pickle.load(pipe)  # what it had read besides would be lost to the next one
                 return
             try:
                 pickle.dump((function, argument), pipe, pickle.HIGHEST_PROTOCOL)
@@ -137,7 +143,8 @@ class Processes:
             pass_fds=theirs,
             start_new_session=True,  # they end together; Ctrl-C is this process's to answer
             # As many busy processes as cores: threads of their own would only get into each other's way.
-            env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+            # Arrow's own pool keeps what was freed; the system's gives it back (`_trim`).
+            env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
         )
         for ours, end in pairs:
             end.close()
@@ -171,8 +178,12 @@ def attempt(function: Callable[[Any], Any], argument: Any) -> tuple[bool, Any]:
         return False, error
 
 
+# How a worker ends that nobody gives work to any more; one that makes room for a new one ends with 0.
+ALONE = 3
+
+
 def main() -> None:
-    """Prepare, fork a worker for each of the sockets that are named by number, and say how one ended that should not
+    """Prepare, keep a worker for each of the sockets that are named by number, and say how one ended that should not
     have: killed, or out of memory."""
     said = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
@@ -181,8 +192,7 @@ def main() -> None:
         attempt(*preparation)  # what is wrong with it, the work itself will meet
     gc.collect()
     gc.freeze()  # collecting in a worker would copy what they share
-    ends = [socket.socket(fileno=int(number)) for number in sys.argv[1:]]
-    workers: list[int] = []
+    workers: dict[int, socket.socket] = {}
 
     def end_all(number: int, frame: FrameType | None) -> None:
         for worker in workers:
@@ -191,34 +201,60 @@ def main() -> None:
             os.waitpid(worker, 0)
         os._exit(0)
 
-    for mine in ends:
-        if (worker := os.fork()) == 0:
-            for end in ends:
-                if end is not mine:
-                    end.close()
-            with suppress(KeyboardInterrupt):
-                _serve(cast(BinaryIO, mine.makefile("rwb")))
-            os._exit(0)
-        workers.append(worker)
     signal.signal(signal.SIGTERM, end_all)
+    ends = [socket.socket(fileno=int(number)) for number in sys.argv[1:]]
     for end in ends:
-        end.close()
+        _fork(end, ends, workers)
     while workers:
         ended, status = os.wait()
-        workers.remove(ended)
-        if status:
+        end = workers.pop(ended)
+        if status == 0:
+            _fork(end, ends, workers)
+            continue
+        ends.remove(end)
+        end.close()  # by which who waits for its answer learns that there is none
+        if os.waitstatus_to_exitcode(status) != ALONE:
             print(f"status {os.waitstatus_to_exitcode(status)}", file=said, flush=True)
 
 
-def _serve(pipe: BinaryIO) -> None:
-    """Pickled (function, argument) in, pickled (True, result) or (False, exception) out."""
+def _fork(mine: socket.socket, ends: Sequence[socket.socket], workers: dict[int, socket.socket]) -> None:
+    """Add a new worker on the socket `mine` to the `workers`, which are by process number."""
+    # A signal between the fork and the list of workers would leave one out.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    if worker := os.fork():
+        workers[worker] = mine
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    for end in ends:
+        if end is not mine:
+            end.close()
+    code = ALONE
+    with suppress(KeyboardInterrupt):
+        code = _serve(cast(BinaryIO, mine.makefile("rwb")))
+    os._exit(code)
+
+
+def _serve(pipe: BinaryIO) -> int:
+    """Pickled (function, argument) in, pickled (True, result) or (False, exception) out, until None comes and
+    is sent back; returns how to end."""
     while True:
         try:
-            function, argument = pickle.load(pipe)
+            work = pickle.load(pipe)
         except (EOFError, ConnectionResetError):
-            return
-        pickle.dump(attempt(function, argument), pipe, pickle.HIGHEST_PROTOCOL)
+            return ALONE
+        pickle.dump(work and attempt(*work), pipe, pickle.HIGHEST_PROTOCOL)
         pipe.flush()
+        if work is None:
+            return 0
+        _trim()
+
+
+def _trim() -> None:
+    """Give freed memory back to the system, where its allocator can (glibc's keeps it otherwise)."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 if __name__ == "__main__":

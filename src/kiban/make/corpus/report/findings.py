@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from kiban.make.corpus.columns import column
 
 # Rules that drop a document because of another one; their detail names that one.
 DUPLICATE_RULES = ("duplicate", "near_duplicate", "repeated_passage")
@@ -100,14 +103,15 @@ def batches(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Record
 
 def _dropped(paths: Sequence[Path], findings: Findings) -> None:
     counters = _Counters(COUNTERS)
+    near_share = column(np.full(BATCH_ROWS, NEAR_SHARE), pa.float64())
     for batch in batches(paths, ("rule", "value", "limit", "detail")):
         findings.said.update(_counted(batch["rule"]))
         figures = pc.and_(pc.is_valid(batch["value"]), pc.is_valid(batch["limit"]))
         findings.measured.update(_counted(batch["rule"].filter(figures)))
         away = pc.abs(pc.subtract(batch["value"], batch["limit"]))
-        near = pc.less_equal(away, pc.multiply(pc.abs(batch["limit"]), NEAR_SHARE))
+        near = pc.less_equal(away, pc.multiply(pc.abs(batch["limit"]), near_share.slice(0, len(batch))))
         findings.near.update(_counted(batch["rule"].filter(near)))
-        is_duplicate = pc.is_in(batch["rule"], pa.array(DUPLICATE_RULES))
+        is_duplicate = _is_in(batch["rule"], DUPLICATE_RULES)
         counters.update(_counted(batch["detail"].filter(is_duplicate)))
     findings.groups = _groups(paths, counters.largest(GROUPS))
 
@@ -117,15 +121,13 @@ def _groups(paths: Sequence[Path], candidates: Sequence[str]) -> list[Group]:
         return []
     groups = {candidate: Group(candidate) for candidate in candidates}
     for batch in batches(paths, ("id", "rule", "detail")):
-        chosen = pc.and_(
-            pc.is_in(batch["detail"], pa.array(candidates)), pc.is_in(batch["rule"], pa.array(DUPLICATE_RULES))
-        )
+        chosen = pc.and_(_is_in(batch["detail"], candidates), _is_in(batch["rule"], DUPLICATE_RULES))
         ids, details = batch["id"].filter(chosen), batch["detail"].filter(chosen)
         for detail, count in _counted(details).items():
             group = groups[detail]
             group.copies += count
             if (missing := GROUP_IDS - len(group.ids)) > 0:
-                group.ids += ids.filter(pc.equal(details, detail))[:missing].to_pylist()
+                group.ids += ids.filter(_is_in(details, [detail]))[:missing].to_pylist()
     # Not the order of `candidates`: their counts may have been cut.
     return sorted(groups.values(), key=lambda group: (-group.copies, group.same_as))
 
@@ -151,29 +153,18 @@ class _Counters:
 
 
 def _privacy(paths: Sequence[Path], findings: Findings) -> None:
-    before: tuple[Any, Any, set[str]] = (None, None, set())  # source, id and kinds of the last document
-    for batch in batches(paths, ("id", "source", "kind", "action")):
-        if not batch.num_rows:
-            continue
-        table = pa.table(batch)
-        for row in table.group_by(["kind", "action"]).aggregate([([], "count_all")]).to_pylist():
-            findings.places[row["kind"], row["action"]] += row["count_all"]
-        documents = table.group_by(["source", "id", "kind"]).aggregate([])
-        findings.personal.update(_counted(documents["kind"]))
-        findings.personal[""] += len(table.group_by(["source", "id"]).aggregate([]))
-        # A document on both sides of a batch's end was counted twice.
-        first = (batch["source"][0].as_py(), batch["id"][0].as_py())
-        if first == before[:2]:
-            kinds = _kinds(documents, *first)
-            findings.personal.subtract([*(kinds & before[2]), ""])
-        last = (batch["source"][-1].as_py(), batch["id"][-1].as_py())
-        seen = before[2] if last == before[:2] else set()
-        before = (*last, _kinds(documents, *last) | seen)
-
-
-def _kinds(documents: pa.Table, source: str, identity: str) -> set[str]:
-    is_it = pc.and_(pc.equal(documents["source"], source), pc.equal(documents["id"], identity))
-    return set(documents["kind"].filter(is_it).to_pylist())
+    document: tuple[str, str] | None = None  # all rows of one follow each other
+    kinds: set[str] = set()
+    columns = ("id", "source", "kind", "action")
+    for batch in batches(paths, columns):
+        for identity, source, kind, action in zip(*(batch[name].to_pylist() for name in columns), strict=True):
+            findings.places[kind, action] += 1
+            if (source, identity) != document:
+                document, kinds = (source, identity), set()
+                findings.personal[""] += 1
+            if kind not in kinds:
+                kinds.add(kind)
+                findings.personal[kind] += 1
 
 
 # -- rights -----------------------------------------------------------------------------------------------------------
@@ -198,6 +189,10 @@ def _rights(path: Path) -> list[RightsRow]:
                 expiry = record["expires"].isoformat()
                 row.first_expiry = min(row.first_expiry or expiry, expiry)
     return sorted(rows.values(), key=lambda row: (-row.documents, row.licence, row.owner))
+
+
+def _is_in(values: pa.Array | pa.ChunkedArray, wanted: Sequence[str]) -> Any:
+    return pc.is_in(values, column(wanted, pa.string()))
 
 
 def _counted(values: pa.Array | pa.ChunkedArray) -> dict[Any, int]:
