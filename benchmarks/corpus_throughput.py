@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import resource
 import statistics
@@ -27,6 +26,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from shared.machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 BAR = 1.0
@@ -202,17 +203,6 @@ def run_peer(corpus: Path, output: Path) -> None:
 def say(documents: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"documents": documents, "peak_bytes": peak}))
-
-
-def machine() -> dict[str, Any]:
-    from kiban.kit.manifest import processor_name
-
-    return {
-        "processor": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "load_1_min": round(os.getloadavg()[0], 2),
-    }
 
 
 def peer_environment() -> str:

@@ -29,7 +29,6 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -39,6 +38,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from shared.machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).parent / "shared" / "corpus_peers.py"
@@ -329,17 +330,6 @@ def peers_rules() -> dict[str, Any]:
         "quality": {"profile": "hojichar", "word_lists": str(words), "limits": dict.fromkeys(NOT_COMPARED)},
         "privacy": {"actions": {kind: "mask" if kind in ("email", "phone") else "ignore" for kind in KINDS}},
         "duplicates": {"near": True},
-    }
-
-
-def machine() -> dict[str, Any]:
-    from kiban.kit.manifest import processor_name
-
-    return {
-        "processor": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "load_1_min": round(os.getloadavg()[0], 2),
     }
 
 

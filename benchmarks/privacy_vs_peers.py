@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from shared.machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("hojichar==0.18.1", "presidio-analyzer==2.2.366", "privacy-masker==0.12.0")
@@ -296,17 +297,6 @@ def table(result: dict[str, Any]) -> str:
     lines.append(f"{'micro, all':18}" + "".join(f"{result['micro_f1'][name]:16.3f}" for name in who))
     lines.append(f"{'MB/s, these':18}" + "".join(f"{result['mb_per_s'][name]:16.2f}" for name in who))
     return "\n".join(lines)
-
-
-def machine() -> dict[str, Any]:
-    from kiban.kit.manifest import processor_name
-
-    return {
-        "processor": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "load_1_min": round(os.getloadavg()[0], 2),
-    }
 
 
 def peer_environment() -> str:

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,6 +23,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from shared.machine import machine
 
 BAR = 2.0
 REQUESTS = 8
@@ -105,7 +105,7 @@ def compare(folder: Path, *, tokens: int, rounds: int, quiet: bool) -> dict[str,
         "requests": REQUESTS,
         "tokens_per_request": tokens,
         "parameters": known["parameters"],
-        "machine": machine(),
+        "machine": machine("torch", "transformers"),
     }
 
 
@@ -190,22 +190,6 @@ def random_model(folder: Path) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>").save_pretrained(folder)
     return folder
-
-
-def machine() -> dict[str, Any]:
-    import torch
-    import transformers
-
-    from kiban.kit.manifest import processor_name
-
-    return {
-        "processor": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "load_1_min": round(os.getloadavg()[0], 2),
-    }
 
 
 if __name__ == "__main__":

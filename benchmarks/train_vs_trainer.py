@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from shared.machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 BAR = 1.15
@@ -97,7 +97,7 @@ def compare(quick: bool, ablate: bool, *, quiet: bool) -> dict[str, Any]:
         "cpu_time_ratio": round(cpu["ours"] / cpu["peer"], 3),
         "steps_per_run": steps,
         "loss_after": {name: round(value, 4) for name, value in losses.items()},
-        "machine": machine(),
+        "machine": machine("torch", "transformers"),
     }
     if ablate:
         result["ratio_to_ours_without"] = {
@@ -113,22 +113,6 @@ def extremes(ours: list[float], peer: list[float]) -> tuple[float, float]:
     """Lowest and highest ratio of one round; the two runs of a round are neighbours in time."""
     ratios = [left / right for left, right in zip(ours, peer, strict=True)]
     return min(ratios), max(ratios)
-
-
-def machine() -> dict[str, Any]:
-    import torch
-    import transformers
-
-    from kiban.kit.manifest import processor_name
-
-    return {
-        "processor": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "load_1_min": round(os.getloadavg()[0], 2),
-    }
 
 
 def peer_environment() -> str:

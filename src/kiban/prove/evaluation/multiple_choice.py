@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kiban.kit.errors import BadInput
+from kiban.kit.intervals import wilson_interval
 from kiban.kit.progress import progress
 from kiban.make.recipe import TaskConfig
 from kiban.prove.evaluation.scorer import Scorer
-from kiban.prove.evaluation.statistics import mcnemar_p, wilson_interval
+from kiban.prove.evaluation.statistics import mcnemar_p
 
 GROUP_ITEMS = 16
 

@@ -8,7 +8,6 @@ import pytest
 
 from kiban.kit.errors import BadInput
 from kiban.office.awards.solver import stability
-from kiban.office.awards.solver.stability import wilson
 
 from .conftest import candidate, problem
 
@@ -43,12 +42,6 @@ def test_others_change_nothing_about_a_proposals_draws() -> None:
     one, two = (stability(asked, "breadth", draws=40).standings[-1].funded for asked in (alone, together))
     assert one == two
     assert 0 < one < 40
-
-
-def test_wilson_interval() -> None:
-    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # Brown, Cai and DasGupta (2001), by formula
-    assert wilson(0, 60)[0] == 0.0
-    assert wilson(60, 60)[1] == pytest.approx(1.0)
 
 
 def test_processes_change_nothing() -> None:

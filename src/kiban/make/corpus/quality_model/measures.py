@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kiban.kit.intervals import wilson_interval
+
 Scores = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.bool_]
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """95% score interval of a proportion (Wilson, 1927): sound for small n and for rates near 0 and 1."""
-    if not trials:
-        return 0.0, 1.0
-    z = 1.959963984540054
-    rate, spread = successes / trials, z * z / trials
-    middle = (rate + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / trials + spread / (4 * trials))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def at_threshold(scores: Scores, good: Labels, threshold: float) -> dict[str, Any]:
@@ -44,7 +34,7 @@ def at_threshold(scores: Scores, good: Labels, threshold: float) -> dict[str, An
 
 
 def _proportion(successes: int, trials: int) -> dict[str, float]:
-    low, high = wilson(successes, trials)
+    low, high = wilson_interval(successes, trials)
     return {"value": round(successes / trials, 4), "low": round(low, 4), "high": round(high, 4)}
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from kiban.kit.config import StrictModel
 from kiban.kit.errors import BadInput
+from kiban.kit.intervals import wilson_interval
 from kiban.office.awards.solver import exact
 from kiban.office.awards.solver.anneal import anneal
 from kiban.office.awards.solver.backends import SolverName
@@ -39,7 +40,6 @@ SECONDS_A_DRAW = 0.2  # of a small call, and PER_PROPOSAL more; larger ones are 
 PER_PROPOSAL = 0.002
 SWEEPS = 160  # of annealing, before that
 SECONDS_AT_FIRST = 3.0  # for the scores as they are; their awards are where every draw begins
-Z95 = 1.959963984540054
 
 Zone = Literal["always", "never", "grey"]
 
@@ -127,16 +127,8 @@ def stability(
     )
 
 
-def wilson(successes: int, of: int) -> tuple[float, float]:
-    """Wilson's 95% interval for a probability."""
-    share = successes / of
-    middle = (share + Z95**2 / (2 * of)) / (1 + Z95**2 / of)
-    half = Z95 / (1 + Z95**2 / of) * math.sqrt(share * (1 - share) / of + Z95**2 / (4 * of**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def _standing(proposal_id: str, funded: int, solved: int) -> Standing:
-    low, high = wilson(funded, solved)
+    low, high = wilson_interval(funded, solved)
     share = funded / solved
     zone: Zone = "always" if share >= ALWAYS else "never" if share <= NEVER else "grey"
     return Standing(proposal_id=proposal_id, funded=funded, probability=share, low=low, high=high, zone=zone)
