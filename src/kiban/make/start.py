@@ -21,6 +21,10 @@ corpus:
       owner: {owner}            # 権利者 / who holds the rights
       licence: {licence}        # SPDX など / SPDX identifier where there is one
       uses: [train, evaluate]   # 許諾された用途 / what the owner cleared it for
+  repair: {{}}                    # 文字化け、改行、句読点を直す / mend wrong decodings, cut lines, mixed punctuation
+  quality: {{profile: kiban}}     # 文章でないものを外す / leave out what is no prose; every reason is in report.html
+  privacy: {{}}                   # 個人情報と秘密を伏せる / mask personal data and secrets
+  duplicates: {{}}                # 同じ文書、ほぼ同じ文書を除く / leave out copies and near copies
   heldout_fraction: {heldout}   # 学習に使わず評価に使う割合 / share kept for evaluation
 
 {start}
