@@ -19,6 +19,7 @@ from kiban.make.corpus.formats.events import Record
 from kiban.make.corpus.gathering import raw_batch
 from kiban.make.corpus.items import find, making
 from kiban.make.corpus.letters import letters
+from kiban.make.corpus.quality.profile import compile_loops
 from kiban.make.corpus.reader import ANCHORS
 from kiban.make.corpus.rights.withdrawal import Withdrawn
 
@@ -165,6 +166,7 @@ def compile_all() -> None:
     source = {"name": "-", "path": "-", "owner": "-", "licence": "MIT", "uses": ("train",)}
     every = {"repair": {"variants": "unify"}, "quality": {}, "privacy": {}, "duplicates": {}}
     load((CorpusConfig.model_validate({"sources": (source,), **every}), Path()))
+    compile_loops()  # of the other profiles
 
 
 if __name__ == "__main__":

@@ -18,8 +18,11 @@ from kiban.kit.errors import BadInput
 from kiban.make.corpus.letters import letters
 from kiban.make.corpus.normalise import normalise
 from kiban.make.corpus.quality.config import ProfileName, QualityConfig
-from kiban.make.corpus.quality.profile import KEEP, Profile, Verdict, explain, load_profile
-from kiban.make.corpus.quality.profiles import llm_jp, swallow_v1
+from kiban.make.corpus.quality.ngrams import ngrams, of_one_length
+from kiban.make.corpus.quality.profile import KEEP, Profile, Verdict, compile_loops, explain, load_profile
+from kiban.make.corpus.quality.profiles import hojichar, llm_jp, swallow_v1
+from kiban.make.corpus.quality.statistics import classes, layout, sentences
+from kiban.make.corpus.quality.words import find
 
 from .texts import ENGLISH, PROSE
 
@@ -359,6 +362,13 @@ def test_an_explanation_has_every_rule_and_is_json(kiban: Profile) -> None:
         assert told.verdict == judge(kiban, text)
         json.dumps(asdict(told), allow_nan=False)
     assert {rule.statistic for rule in kiban.rules} <= told.statistics.keys()
+
+
+def test_loops_are_compiled_for_what_is_judged_with() -> None:
+    """With one set of types each, so that what `make loops` has put on the disk is what later processes load."""
+    compile_loops()
+    for loop in (classes, layout, sentences, ngrams, of_one_length, find, hojichar.board_marks):
+        assert len(loop.compiled.signatures) == 1, loop.compiled.signatures  # type: ignore[attr-defined]
 
 
 def test_empty_batches_are_judged(kiban: Profile) -> None:

@@ -18,9 +18,17 @@ from hypothesis import strategies as st
 
 from kiban.make.corpus.letters import letters
 from kiban.make.corpus.quality.config import QualityConfig
-from kiban.make.corpus.quality.ngrams import SALT, different, ngrams
+from kiban.make.corpus.quality.ngrams import SALT, ngrams, of_one_length
 from kiban.make.corpus.quality.profile import Profile, load_profile
-from kiban.make.corpus.quality.statistics import classes, layout, sentence_kinds, sentences
+from kiban.make.corpus.quality.profiles import hojichar
+from kiban.make.corpus.quality.statistics import (
+    ADDRESS_LETTERS,
+    classes,
+    first_planes,
+    layout,
+    sentence_kinds,
+    sentences,
+)
 
 from .texts import PROSE, japanese_like, repetitive
 
@@ -107,24 +115,32 @@ def spans(given_texts: list[str]) -> tuple[Any, Any, Any]:
     return own.codes, own.starts[:-1], own.starts[1:]
 
 
-@given(texts, st.integers(2, 10), st.sampled_from([0, 2, 5]))
+@given(texts, st.integers(2, 10))
 @settings(max_examples=100, deadline=None)
-def test_ngrams_compiled_is_the_fallback(given_texts: list[str], longest: int, leading: int) -> None:
-    arguments = (*spans(given_texts), longest, leading, SALT)
+def test_ngrams_compiled_is_the_fallback(given_texts: list[str], n: int) -> None:
+    arguments = (*spans(given_texts), n, SALT)
     assert np.array_equal(ngrams.compiled(*arguments), ngrams.fallback(*arguments))
-    arguments = (*spans(given_texts), longest, SALT)
-    assert np.array_equal(different.compiled(*arguments), different.fallback(*arguments))
+    found = of_one_length.compiled(*arguments)
+    assert np.array_equal(found, of_one_length.fallback(*arguments))
+    for text, (total, distinct, repeated, top, leading) in zip(given_texts, found.tolist(), strict=True):
+        counts = sorted(Counter(text[i : i + n] for i in range(len(text) - n + 1)).values(), reverse=True)
+        again = [count for count in counts if count > 1]
+        assert [total, distinct, repeated, top] == [sum(counts), len(counts), len(again), max(counts, default=0)]
+        assert leading == sum(again[: int(math.sqrt(len(counts)))])
 
 
 def test_ngrams_of_long_texts() -> None:
     """Tables of several sizes, and texts that share scratch space with longer ones."""
     rng = random.Random(2)
     given_texts = [repetitive(rng, size) for size in (5000, 3, 12_000, 0, 700)] + ["".join(map(chr, range(97, 9000)))]
-    arguments = (*spans(given_texts), 10, 5, SALT)
+    arguments = (*spans(given_texts), 10, SALT)
     found = ngrams.compiled(*arguments)
     assert np.array_equal(found, ngrams.fallback(*arguments))
     assert np.array_equal(found, ngrams.compiled(*arguments[:-1], np.uint64(0x1234567)))
-    assert np.array_equal(found[:, -1, 1], different.compiled(*spans(given_texts), 10, SALT))
+    of_ten = of_one_length.compiled(*arguments)
+    assert np.array_equal(found[:, -1], of_ten[:, :4])
+    assert np.array_equal(of_ten, of_one_length.fallback(*arguments))
+    assert np.array_equal(of_ten, of_one_length.compiled(*arguments[:-1], np.uint64(0x1234567)))
 
 
 @given(texts)
@@ -134,15 +150,49 @@ def test_counts_compiled_are_the_fallback(given_texts: list[str]) -> None:
     kinds = sentence_kinds()
     assert np.array_equal(classes.compiled(*own, kinds, 4), classes.fallback(*own, kinds, 4))
     assert np.array_equal(sentences.compiled(*own, kinds, SALT), sentences.fallback(*own, kinds, SALT))
-    filled = spans([text for text in given_texts if text] or ["a"])
-    assert np.array_equal(layout.compiled(*filled, 10), layout.fallback(*filled, 10))
+    assert np.array_equal(layout.compiled(*own, 10), layout.fallback(*own, 10))
 
 
 def test_layout_counts_lines_runs_and_tokens() -> None:
     text = "短い行\n" + "x" * 60 + "\n\nこれは十文字より長い行である"
-    assert layout(*spans([text, ""]), 10).tolist() == [[4, 2, 60, 60], [1, 1, 0, 0]]
+    assert layout(*spans([text, ""]), 10).tolist() == [[4, 2, 60, 60, 0], [1, 1, 0, 0, 0]]
     own = spans([text, ""])
     assert np.array_equal(layout.fallback(*own, 10), layout.compiled(*own, 10))
+
+
+@given(st.text(st.sampled_from("https:/w.wあ \n"), max_size=30) | st.text("hw", max_size=3), st.integers(0, 9))
+@settings(max_examples=200, deadline=None)
+def test_addresses_are_those_of_the_expression(text: str, at: int) -> None:
+    for beginning in ("", "http://", "https://", "www.", "httpshttp://"):
+        whole = text[:at] + beginning + text[at:]
+        own = spans([whole, "a" + whole + "あ"])
+        found = layout.compiled(*own, 10)
+        assert found[0, ADDRESS_LETTERS] == sum(map(len, re.findall(r"https?://[!-~]+|www\.[!-~]+", whole)))
+        assert np.array_equal(found, layout.fallback(*own, 10))
+
+
+@given(st.lists(st.text("12０٣🯱-./年月日話 あ", max_size=40), min_size=1, max_size=4), st.integers(0, 9))
+@settings(max_examples=300, deadline=None)
+def test_board_marks_are_those_of_the_expression(given_texts: list[str], at: int) -> None:
+    given_texts += [
+        text[:at] + date + text[at:] for text in given_texts for date in ("2021年 3月", "2020-1-12話", "1- 12/")
+    ]
+    own = spans(given_texts)
+    expected = [len(hojichar.BOARD_MARKS.findall(text)) for text in given_texts]
+    assert hojichar.board_marks.compiled(*own, hojichar._mark_kinds()).tolist() == expected
+    assert hojichar.board_marks.fallback(*own, hojichar._mark_kinds()).tolist() == expected
+
+
+def test_digits_and_letters_with_two_cases_are_in_the_first_planes() -> None:
+    every = first_planes()
+    assert every == "".join(map(chr, range(len(every))))
+    assert not any(
+        chr(code).lower() != chr(code) or chr(code).upper() != chr(code) for code in range(len(every), 0x110000)
+    )
+    kinds = hojichar._mark_kinds()
+    assert [code for code in range(0x110000) if chr(code).isdecimal()] == np.flatnonzero(
+        kinds == hojichar.DIGIT
+    ).tolist()
 
 
 def test_sentences_of_a_small_text() -> None:

@@ -3,17 +3,30 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiban.kit.errors import BadInput
-from kiban.make.corpus.quality.words import Boundaries, WordCounter, WordList, longest_first, read_words
+from kiban.make.corpus.letters import letters
+from kiban.make.corpus.quality.words import Boundaries, WordCounter, WordList, find, longest_first, read_words
 
 
 def hits(words: list[str], text: str, boundaries: Boundaries = "none") -> tuple[int, int]:
-    found, letters = WordCounter([WordList("words", tuple(words), boundaries)]).count(text)
-    return found[0], letters[0]
+    found = measure(WordCounter([WordList("words", tuple(words), boundaries)]), [text])[0][0]
+    return found[0], found[1]
+
+
+def measure(counter: WordCounter, texts: list[str]) -> list[list[list[int]]]:
+    """[texts, lists, 2], of the compiled loop and of the fallback alike."""
+    own = letters(texts)
+    arguments = (own.codes, own.starts[:-1], own.starts[1:])
+    found = counter.measure(*arguments)
+    assert np.array_equal(found, find.compiled(*arguments, counter._trie, found.shape[1]))
+    assert np.array_equal(found, find.fallback(*arguments, counter._trie, found.shape[1]))
+    told: list[list[list[int]]] = found.tolist()
+    return told
 
 
 def test_katakana_words_stand_at_katakana_boundaries() -> None:
@@ -30,8 +43,9 @@ def test_latin_words_stand_at_latin_boundaries() -> None:
 
 def test_lists_are_counted_apart_and_share_words() -> None:
     counter = WordCounter([WordList("a", ("犬", "猫")), WordList("b", ("猫", "子猫")), WordList("c", ())])
-    assert counter.count("子猫と犬") == ([2, 1, 0], [2, 2, 0])
-    assert counter.measure(["", "猫"]).tolist() == [[[0, 0], [0, 0], [0, 0]], [[1, 1], [1, 1], [0, 0]]]
+    assert measure(counter, ["子猫と犬"]) == [[[2, 2], [1, 2], [0, 0]]]
+    assert measure(counter, ["", "猫"]) == [[[0, 0], [0, 0], [0, 0]], [[1, 1], [1, 1], [0, 0]]]
+    assert measure(WordCounter([WordList("c", ())]), ["猫"]) == [[[0, 0]]]
 
 
 words = st.lists(st.text(st.sampled_from("アイあいー.a"), min_size=1, max_size=3), min_size=1, max_size=8)
@@ -51,6 +65,25 @@ def test_counts_are_those_of_a_regular_expression(words: list[str], text: str, b
     longest = max((word for word in words if text.startswith(word)), key=len, default="")
     if longest:
         assert hits(list(longest_first(words)), text[: len(longest)]) == (1, len(longest))
+
+
+cased = st.text("aAsSſiIİıkK\u212aéÉσςΣ ., \n", min_size=1, max_size=3)
+
+
+@given(st.lists(cased, min_size=1, max_size=5), st.text("aAsSſiIİıkK\u212aéÉσςΣ ., \n", max_size=30))
+@settings(max_examples=80, deadline=None)
+def test_words_between_blanks_in_any_case_are_those_of_a_regular_expression(words: list[str], text: str) -> None:
+    words = list(dict.fromkeys(words))
+    pattern = f"(?:^| )(?:{'|'.join(map(re.escape, words))})(?:[ ,.]|$)"
+    counter = WordCounter([WordList("words", tuple(words), "blanks")], ignore_case=True)
+    for whole in (text, f"{text} {words[0].swapcase()}", f"{words[-1].lower()}\n"):
+        found = measure(counter, [whole])[0][0][0] > 0
+        assert found == (re.search(pattern, whole, re.IGNORECASE) is not None)
+
+
+def test_letters_without_case_are_found_where_case_does_not_matter() -> None:
+    counter = WordCounter([WordList("words", ("𠮷a", "-]"), "blanks")], ignore_case=True)
+    assert measure(counter, ["𠮷A -] 𠮷"]) == [[[2, 4]]]
 
 
 def test_a_list_is_read_line_by_line(tmp_path: Path) -> None:

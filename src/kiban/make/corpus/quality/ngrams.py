@@ -3,7 +3,8 @@
 An n-gram is named by the name of its first n - 1 characters and its last character, a number of 64 bits, and names
 are places in a hash table made for one text. So keys are compared, never only hashes, and counts are exact. From
 n = 3 on only positions are looked at whose n-gram can repeat, which are those where the (n - 1)-grams at the position
-and at the next one both repeat: in Japanese prose a third of the text at n = 5 and a twentieth at n = 10.
+and at the next one both repeat: in Japanese prose a third of the text at n = 5 and a twentieth at n = 10. For a
+single n a hash of n letters is faster; there the letters are compared.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def table_size(keys: Any) -> Any:
     return size
 
 
-def _ngrams_numpy(codes: Codes, begins: Offsets, ends: Offsets, longest: int, leading: int, salt: np.uint64) -> Counts:
-    result = np.zeros((len(begins), longest - 1, MEASURES), np.int64)
+def _ngrams_numpy(codes: Codes, begins: Offsets, ends: Offsets, longest: int, salt: np.uint64) -> Counts:
+    result = np.zeros((len(begins), longest - 1, LEADING), np.int64)
     for row in range(len(begins)):
         own = codes[begins[row] : ends[row]].astype(np.int64)
         names = own
@@ -61,28 +62,22 @@ def _ngrams_numpy(codes: Codes, begins: Offsets, ends: Offsets, longest: int, le
             found = result[row, n - 2]
             found[TOTAL], found[DISTINCT] = len(names), len(frequency)
             found[REPEATED], found[TOP] = np.count_nonzero(frequency > 1), frequency.max()
-            if n == leading:
-                most = min(int(np.sqrt(len(frequency))), int(found[REPEATED]))
-                found[LEADING] = np.sort(frequency)[len(frequency) - most :].sum()
     return result
 
 
 @compiled(fallback=_ngrams_numpy)
-def ngrams(codes: Codes, begins: Offsets, ends: Offsets, longest: int, leading: int, salt: np.uint64) -> Counts:
+def ngrams(codes: Codes, begins: Offsets, ends: Offsets, longest: int, salt: np.uint64) -> Counts:
     """Counts of the 2- to `longest`-grams of each text.
 
     Args:
         begins, ends: int64 [texts]; text i is codes[begins[i] : ends[i]].
-        leading: the n of which the most frequent n-grams are summed up; 0: none.
         salt: SALT; the result does not depend on it.
 
     Returns:
-        int64 [texts, longest - 1, 5]; along the second axis n = 2, 3, …; along the last one TOTAL n-grams, DISTINCT
-        ones, distinct ones REPEATED (found more than once), the frequency of the TOP one, and for n = `leading` the
-        occurrences of the LEADING ones: the most frequent min(⌊√distinct⌋, repeated) (the character repetition of
-        BigScience's ROOTS filter, Laurençon et al., 2022).
+        int64 [texts, longest - 1, 4]; along the second axis n = 2, 3, …; along the last one TOTAL n-grams, DISTINCT
+        ones, distinct ones REPEATED (found more than once), and the frequency of the TOP one.
     """
-    result = np.zeros((len(begins), longest - 1, MEASURES), np.int64)
+    result = np.zeros((len(begins), longest - 1, LEADING), np.int64)
     most: int = 0
     for row in range(len(begins)):
         most = max(most, int(ends[row] - begins[row]))
@@ -137,21 +132,11 @@ def ngrams(codes: Codes, begins: Offsets, ends: Offsets, longest: int, leading: 
             found = result[row, n - 2]
             found[TOTAL], found[DISTINCT] = total, total - kept + distinct
             found[REPEATED], found[TOP] = repeated, top
-            if n == leading:
-                frequency = np.empty(repeated, np.int64)
-                filled = 0
-                for at_ in range(size):
-                    if counts[at_] > 1:
-                        frequency[filled] = counts[at_]
-                        filled += 1
-                frequency.sort()
-                wanted = min(int(np.sqrt(found[DISTINCT])), repeated)
-                found[LEADING] = frequency[repeated - wanted :].sum()
     return result
 
 
-def _different_numpy(codes: Codes, begins: Offsets, ends: Offsets, n: int, salt: np.uint64) -> Counts:
-    result = np.zeros(len(begins), np.int64)
+def _of_one_length_numpy(codes: Codes, begins: Offsets, ends: Offsets, n: int, salt: np.uint64) -> Counts:
+    result = np.zeros((len(begins), MEASURES), np.int64)
     for row in range(len(begins)):
         own = codes[begins[row] : ends[row]].astype(np.int64)
         if len(own) < n:
@@ -159,57 +144,94 @@ def _different_numpy(codes: Codes, begins: Offsets, ends: Offsets, n: int, salt:
         names = own
         for length in range(2, n + 1):
             names = np.unique((names[:-1] << CODE_BITS) | own[length - 1 :], return_inverse=True)[1]
-        result[row] = len(np.unique(names))
+        frequency = np.sort(np.bincount(names))[::-1]
+        repeated = np.count_nonzero(frequency > 1)
+        leading = frequency[: min(int(np.sqrt(len(frequency))), repeated)].sum()
+        result[row] = len(names), len(frequency), repeated, frequency[0], leading
     return result
 
 
-@compiled(fallback=_different_numpy)
-def different(codes: Codes, begins: Offsets, ends: Offsets, n: int, salt: np.uint64) -> Counts:
-    """How many different n-grams each text has, of one n: faster than `ngrams` for a long one.
+@part
+def _same(own: Any, keys: Any, first: Any, second: Any, ahead: Any) -> Any:
+    """Whether the n-grams at two positions, `ahead` + 1 letters long, are one."""
+    if keys[first] != keys[second]:
+        return False
+    offset = ahead - ahead
+    while offset <= ahead:
+        if own[first + offset] != own[second + offset]:
+            return False
+        offset += np.uint64(1)
+    return True
+
+
+@compiled(fallback=_of_one_length_numpy)
+def of_one_length(codes: Codes, begins: Offsets, ends: Offsets, n: int, salt: np.uint64) -> Counts:
+    """Counts of the n-grams of each text, of one n: faster than `ngrams` for a long one.
 
     Found by a rolling hash (Karp and Rabin, 1987) and compared letter by letter where hashes are equal.
 
+    Args:
+        begins, ends: int64 [texts]; text i is codes[begins[i] : ends[i]], of fewer than 2^32 letters.
+        salt: SALT; the result does not depend on it.
+
     Returns:
-        int64 [texts].
+        int64 [texts, 5]: TOTAL, DISTINCT, REPEATED and TOP as in `ngrams`, and the occurrences of the LEADING ones: the
+        most frequent min(⌊√distinct⌋, repeated) (the character repetition of BigScience's ROOTS filter, Laurençon et
+        al., 2022).
     """
-    result = np.zeros(len(begins), np.int64)
+    result = np.zeros((len(begins), MEASURES), np.int64)
     most: int = 0
     for row in range(len(begins)):
         most = max(most, int(ends[row] - begins[row]))
-    keys = np.empty(table_size(most), np.uint64)
-    owners = np.empty(len(keys), np.int64)
-    oldest = np.uint64(1)
-    for _ in range(n):
-        oldest *= MIX
+    places = np.empty(2 * table_size(most), np.uint32)  # where the n-gram was first found + 1; 0: nothing
+    keys = np.empty(most, np.uint64)  # of the n-gram at each position
+    counts = np.empty(most, np.int32)  # how many times it was found again
+    having = np.zeros(most + 1, np.int64)  # having[c]: n-grams that were found again c times
+    ahead, one = np.uint64(n - 1), np.uint64(1)
+    oldest = salt
+    for _ in range(n - 1):
+        oldest *= salt
     for row in range(len(begins)):
-        first, total = begins[row], ends[row] - begins[row] - n + 1
+        total = ends[row] - begins[row] - n + 1
         if total < 1:
             continue
-        size = table_size(total)
+        own = codes[begins[row] : ends[row]]
+        size = 2 * table_size(total)
         mask = np.uint64(size - 1)
-        owners[:size] = -1
+        places[:size] = 0
         key = np.uint64(0)
-        for i in range(first, first + n - 1):
-            key = (key + np.uint64(codes[i]) + np.uint64(1)) * MIX
-        found = 0
-        for i in range(first, first + total):
-            key = (key + np.uint64(codes[i + n - 1]) + np.uint64(1)) * MIX
-            at = place(key, salt, mask)
-            while True:
-                owner = owners[at]
-                if owner < 0:
-                    owners[at], keys[at] = i, key
-                    found += 1
-                    break
-                if keys[at] == key:
-                    same = True
-                    for offset in range(n):
-                        if codes[owner + offset] != codes[i + offset]:
-                            same = False
-                            break
-                    if same:
-                        break
-                at = (at + np.uint64(1)) & mask
-            key -= (np.uint64(codes[i]) + np.uint64(1)) * oldest
-        result[row] = found
+        for i in range(n - 1):
+            key = (key + np.uint64(own[i])) * salt
+        distinct, top = 0, 0
+        for i in range(np.uint64(total)):
+            # A polynomial in the salt: in a number that is known, one could write n-grams that have one hash.
+            key = (key + np.uint64(own[i + ahead])) * salt
+            keys[i], counts[i] = key, 0
+            at = (((key ^ (key >> HALF)) * MIX) >> HALF) & mask
+            while places[at] != 0 and not _same(own, keys, np.uint64(places[at]) - one, i, ahead):
+                at = (at + one) & mask
+            if places[at] == 0:
+                places[at] = i + one
+                distinct += 1
+            else:
+                first = np.uint64(places[at]) - one
+                again = counts[first] + 1
+                counts[first] = again
+                if again > top:
+                    top = again
+                    having[top] = 0
+                having[again - 1] -= 1
+                having[again] += 1
+            key -= np.uint64(own[i]) * oldest
+        repeated = 0
+        for again in range(1, top + 1):
+            repeated += having[again]
+        wanted, leading = min(int(np.sqrt(distinct)), repeated), 0
+        for again in range(top, 0, -1):
+            taken = min(wanted, having[again])
+            leading += taken * (again + 1)
+            wanted -= taken
+        measures = result[row]
+        measures[TOTAL], measures[DISTINCT], measures[REPEATED] = total, distinct, repeated
+        measures[TOP], measures[LEADING] = top + 1, leading
     return result

@@ -172,6 +172,18 @@ def load_profile(config: QualityConfig, base_folder: Path) -> Profile:
     return Profile(config.profile, rules, definition)
 
 
+def compile_loops() -> None:
+    """Compile the loops of all profiles, where that was not done on this machine. It needs no package or word list."""
+    lists = dict.fromkeys(("advertisement", "adult", "discrimination", "violence", "adult_english"))
+    packages = dict.fromkeys(("special_tokens", "nouns", "word_repetition"))
+    for config in (
+        QualityConfig(profile="kiban"),
+        QualityConfig(profile="hojichar", limits=lists | packages),
+        QualityConfig(profile="swallow-v1", limits={"ng_words": None}),
+    ):
+        load_profile(config, Path()).explain("あ")
+
+
 def explain(profile: Profile, text: str) -> Explanation:
     """All statistics of one text under a profile, and each rule's value, limit and whether it fails."""
     return profile.explain(text)

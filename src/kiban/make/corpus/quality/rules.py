@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from kiban.make.corpus.letters import Letters, Offsets
+from kiban.make.corpus.quality.statistics import Counts, Table, classes
 
 Comparison = Literal["<", "<=", ">", ">="]
 Indices = npt.NDArray[np.int64]
@@ -43,11 +44,19 @@ class Batch:
 
     texts: Sequence[str]
     letters: Letters
+    _counted: dict[int, Counts] = field(default_factory=dict, init=False)
 
     def spans(self, chosen: Indices) -> tuple[Offsets, Offsets]:
         """Where the chosen texts begin and end in the codes."""
         starts = self.letters.starts
         return starts[chosen], starts[chosen + 1]
+
+    def classes(self, chosen: Indices, kinds: Table, number: int) -> Counts:
+        """`statistics.classes` of the chosen texts; counted once for the batch, since several groups ask."""
+        if id(kinds) not in self._counted:
+            starts = self.letters.starts
+            self._counted[id(kinds)] = classes(self.letters.codes, starts[:-1], starts[1:], kinds, number)
+        return self._counted[id(kinds)][chosen]
 
 
 @dataclass(frozen=True)

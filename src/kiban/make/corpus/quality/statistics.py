@@ -9,6 +9,7 @@ belong to nothing.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,12 +42,14 @@ LINE_END = 0x0A
 SENTENCE_COLUMNS = 10
 
 # Columns of `layout`.
-ALL_LINES, SHORT_LINES, LONGEST_RUN, LONG_TOKEN_LETTERS = range(4)
-LAYOUT_COLUMNS = 4
+ALL_LINES, SHORT_LINES, LONGEST_RUN, LONG_TOKEN_LETTERS, ADDRESS_LETTERS = range(5)
+LAYOUT_COLUMNS = 5
 
 # A run of printable ASCII of this length is no word of any language: encoded data, a key, or a long address.
 LONG_TOKEN = 50
 FIRST_PRINTED, LAST_PRINTED = 0x21, 0x7E
+ADDRESS = re.compile(r"https?://[!-~]+|www\.[!-~]+")
+SHORTEST_ADDRESS = 5  # www.a
 
 # Kinds of letters for `sentences`.
 PLAIN, SPACE, STOP, ELLIPSIS = range(4)
@@ -70,6 +73,11 @@ def ranges(written: str) -> list[tuple[int, int]]:
     """Code points and ranges of them in hexadecimal, as in "21 2030-2033", for `table`."""
     pairs = (item.partition("-") for item in written.split())
     return [(int(first, 16), int(last or first, 16)) for first, _, last in pairs]
+
+
+def first_planes() -> str:
+    """All code points below 0x20000. Beyond there is no decimal digit and no letter with two cases."""
+    return np.arange(0x20000, dtype=np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
 
 
 @functools.cache
@@ -116,81 +124,97 @@ def _layout_numpy(codes: Codes, begins: Offsets, ends: Offsets, short: int) -> C
         apart = np.flatnonzero((own < FIRST_PRINTED) | (own > LAST_PRINTED))
         tokens = np.diff(np.concatenate(([-1], apart, [len(own)]))) - 1
         long_tokens = tokens[tokens >= LONG_TOKEN].sum()
-        result[row] = len(lengths), np.count_nonzero(lengths <= short), runs.max(), long_tokens
-    return result
-
-
-@compiled(fallback=_layout_numpy)
-def layout(codes: Codes, begins: Offsets, ends: Offsets, short: int) -> Counts:
-    """Lines, lines of at most `short` letters, the longest run of one letter, and letters in long tokens.
-
-    Returns:
-        int64 [texts, 4]: ALL_LINES (line ends + 1), SHORT_LINES, LONGEST_RUN, LONG_TOKEN_LETTERS (in runs of at least
-        LONG_TOKEN printable ASCII characters).
-    """
-    result = np.zeros((len(begins), LAYOUT_COLUMNS), np.int64)
-    for row in range(len(begins)):
-        lines, shorts, line, run, longest, before = 1, 0, 0, 0, 0, np.int64(-1)
-        token, tokens = 0, 0
-        for i in range(begins[row], ends[row]):
-            code = np.int64(codes[i])
-            run = run + 1 if code == before else 1
-            longest = max(longest, run)
-            before = code
-            if FIRST_PRINTED <= code <= LAST_PRINTED:
-                token += 1
-            else:
-                tokens += token if token >= LONG_TOKEN else 0
-                token = 0
-            if code == LINE_END:
-                lines += 1
-                shorts += line <= short
-                line = 0
-            else:
-                line += 1
-        result[row, 0] = lines
-        result[row, 1] = shorts + (line <= short)
-        result[row, 2] = longest
-        result[row, 3] = tokens + (token if token >= LONG_TOKEN else 0)
+        addresses = sum(map(len, ADDRESS.findall(own.tobytes().decode("utf-32-le"))))
+        result[row] = len(lengths), np.count_nonzero(lengths <= short), runs.max(initial=0), long_tokens, addresses
     return result
 
 
 @part
-def _distinct(letters: Any, spans: Any, number: Any, keys: Any, owners: Any, salt: Any) -> Any:
-    """How many of the first `number` spans are different, and how many letters those have.
+def _address_letters(codes: Any, begin: Any, end: Any) -> Any:
+    """Letters from the first beginning of an ADDRESS on in a run of printable ASCII."""
+    for i in range(begin, end - SHORTEST_ADDRESS + 1):
+        if codes[i] == 0x77:  # www.
+            if codes[i + 1] == 0x77 and codes[i + 2] == 0x77 and codes[i + 3] == 0x2E:
+                return end - i
+        elif codes[i] == 0x68 and codes[i + 1] == 0x74 and codes[i + 2] == 0x74 and codes[i + 3] == 0x70:  # http
+            colon = i + 5 if codes[i + 4] == 0x73 else i + 4
+            if colon + 3 < end and codes[colon] == 0x3A and codes[colon + 1] == 0x2F and codes[colon + 2] == 0x2F:
+                return end - i
+    return 0
+
+
+@compiled(fallback=_layout_numpy)
+def layout(codes: Codes, begins: Offsets, ends: Offsets, short: int) -> Counts:
+    """Lines, lines of at most `short` letters, the longest run of one letter, and letters in long tokens and addresses.
+
+    Returns:
+        int64 [texts, 5]: ALL_LINES (line ends + 1), SHORT_LINES, LONGEST_RUN, LONG_TOKEN_LETTERS (in runs of at least
+        LONG_TOKEN printable ASCII characters), ADDRESS_LETTERS (in matches of ADDRESS).
+    """
+    result = np.zeros((len(begins), LAYOUT_COLUMNS), np.int64)
+    for row in range(len(begins)):
+        own = codes[begins[row] : ends[row]]
+        end = np.uint64(len(own))  # unsigned, since an index that can be negative is looked at twice
+        lines, shorts, longest, again, tokens, addresses = 1, 0, 0, 0, 0, 0
+        line, token = np.uint64(0), np.uint64(0)  # where the open ones begin
+        before = np.uint32(CODE_POINTS)
+        for i in range(end + np.uint64(1)):
+            code = own[i] if i < end else np.uint32(CODE_POINTS)
+            again = again + 1 if code == before else 0
+            longest = max(longest, again)
+            before = code
+            if code > LAST_PRINTED or code < FIRST_PRINTED:
+                if i >= token + np.uint64(SHORTEST_ADDRESS):
+                    tokens += int(i - token) if i >= token + np.uint64(LONG_TOKEN) else 0
+                    addresses += _address_letters(own, np.int64(token), np.int64(i))
+                token = i + np.uint64(1)
+                if code == LINE_END:
+                    lines += 1
+                    shorts += int(i <= line + np.uint64(short))
+                    line = token
+        shorts += int(end <= line + np.uint64(short))
+        result[row, ALL_LINES], result[row, SHORT_LINES] = lines, shorts
+        result[row, LONGEST_RUN] = longest + 1 if len(own) else 0
+        result[row, LONG_TOKEN_LETTERS], result[row, ADDRESS_LETTERS] = tokens, addresses
+    return result
+
+
+@part
+def _name(values: Any, begins: Any, ends: Any, number: Any, names: Any, keys: Any, owners: Any, salt: Any) -> Any:
+    """Writes into `names` for each of the first `number` spans which span is the first that is equal to it.
 
     Args:
-        letters: uint32 [letters].
-        spans: int64 [spans + 1]; span i is letters[spans[i] : spans[i + 1]].
-        keys, owners: uint64 and int64 scratch of at least table_size(number).
+        values: of integers; span i is values[begins[i] : ends[i]].
+        names: int64 [number]; keys, owners: uint64 and int64 scratch of at least table_size(number).
     """
     mask = np.uint64(table_size(number) - 1)
     owners[: table_size(number)] = -1
-    different, different_letters = 0, 0
     for span in range(number):
-        first, last = spans[span], spans[span + 1]
+        first, last = begins[span], ends[span]
         key = np.uint64(last - first) ^ salt
-        for i in range(first, last):
-            key = (key ^ np.uint64(letters[i])) * np.uint64(0x9FB21C651E98DF25)
+        # Two values at a time: each multiplication waits for the one before.
+        for i in range(first, last - 1, 2):
+            two = np.uint64(values[i]) | np.uint64(values[i + 1]) << np.uint64(32)
+            key = (key ^ two) * np.uint64(0x9FB21C651E98DF25)
             key ^= key >> np.uint64(29)
+        if (last - first) & 1:
+            key = (key ^ np.uint64(values[last - 1])) * np.uint64(0x9FB21C651E98DF25)
         at = place(key, salt, mask)
         while True:
             owner = owners[at]
             if owner < 0:
-                owners[at], keys[at] = span, key
-                different += 1
-                different_letters += last - first
+                owners[at], keys[at], names[span] = span, key, span
                 break
-            if keys[at] == key and spans[owner + 1] - spans[owner] == last - first:
-                same, offset = True, spans[owner] - first
+            if keys[at] == key and ends[owner] - begins[owner] == last - first:
+                same, offset = True, begins[owner] - first
                 for i in range(first, last):
-                    if letters[i] != letters[i + offset]:
+                    if values[i] != values[i + offset]:
                         same = False
                         break
                 if same:
+                    names[span] = owner
                     break
             at = (at + np.uint64(1)) & mask
-    return different, different_letters
 
 
 def _sentences_numpy(codes: Codes, begins: Offsets, ends: Offsets, kinds: Table, salt: np.uint64) -> Counts:
@@ -242,48 +266,46 @@ def sentences(codes: Codes, begins: Offsets, ends: Offsets, kinds: Table, salt: 
     most = 0
     for row in range(len(begins)):
         most = max(most, ends[row] - begins[row])
-    kept = np.empty(most, np.uint32)  # the letters that belong to a sentence
-    sentence_at = np.empty(most + 2, np.int64)
-    line_at = np.empty(most + 2, np.int64)
-    keys = np.empty(table_size(most + 2), np.uint64)
+    sentence_begins, sentence_ends = np.empty(most, np.int64), np.empty(most, np.int64)
+    line_at = np.zeros(most + 2, np.int64)  # each line's first sentence
+    line_letters = np.empty(most + 1, np.int64)
+    names, line_names = np.empty(most, np.int64), np.empty(most + 1, np.int64)
+    keys = np.empty(table_size(most + 1), np.uint64)
     owners = np.empty(len(keys), np.int64)
     for row in range(len(begins)):
-        letters_, sentences_, lines = 0, 0, 0
-        ellipses, longest = 0, 0
-        start, last = (
-            0,
-            np.uint8(PLAIN),
-        )  # of the open sentence: where it starts, the kind of its last letter but blanks
-        line_at[0] = 0
-        sentence_at[0] = 0
-        for i in range(begins[row], ends[row] + 1):
-            at_end = i == ends[row]
-            code = np.uint32(LINE_END) if at_end else codes[i]
-            kind = np.uint8(PLAIN) if at_end else kinds[code]
-            closes = code == LINE_END
-            if not closes:
-                if kind != STOP or letters_ > start:
-                    kept[letters_] = code
-                    letters_ += 1
-                    if kind != SPACE:
-                        last = kind
-                closes = kind == STOP
-            if closes and letters_ > start:
-                ellipses += last == ELLIPSIS
-                longest = max(longest, letters_ - start)
-                sentences_ += 1
-                sentence_at[sentences_] = letters_
-                start = letters_
-                last = np.uint8(PLAIN)
+        own, found = codes[begins[row] : ends[row]], result[row]
+        number, lines, letters_, start = 0, 0, 0, 0  # where the open sentence begins
+        for i in range(len(own) + 1):
+            code = own[i] if i < len(own) else np.uint32(LINE_END)
+            kind = kinds[code]
+            if kind != STOP and code != LINE_END:
+                continue
+            if i > start:
+                end = i if code == LINE_END else i + 1
+                seen = end - 1
+                while seen > start and kinds[own[seen]] == SPACE:
+                    seen -= 1
+                found[ELLIPSES] += kinds[own[seen]] == ELLIPSIS
+                found[LONGEST_SENTENCE] = max(found[LONGEST_SENTENCE], end - start)
+                letters_ += end - start
+                sentence_begins[number], sentence_ends[number] = start, end
+                number += 1
+            start = i + 1
             if code == LINE_END:
+                line_letters[lines] = letters_ - found[LINE_LETTERS]
+                found[LINE_LETTERS] = letters_
                 lines += 1
-                line_at[lines] = letters_
-                start = letters_
-        found = result[row]
-        found[SENTENCES], found[SENTENCE_LETTERS], found[LONGEST_SENTENCE] = sentences_, letters_, longest
-        found[ELLIPSES], found[LINES], found[LINE_LETTERS] = ellipses, lines, letters_
-        different, different_letters = _distinct(kept, sentence_at, sentences_, keys, owners, salt)
-        found[DISTINCT_SENTENCES], found[DISTINCT_SENTENCE_LETTERS] = different, different_letters
-        different, different_letters = _distinct(kept, line_at, lines, keys, owners, salt)
-        found[DISTINCT_LINES], found[DISTINCT_LINE_LETTERS] = different, different_letters
+                line_at[lines] = number
+        found[SENTENCES], found[SENTENCE_LETTERS], found[LINES] = number, letters_, lines
+        _name(own, sentence_begins, sentence_ends, number, names, keys, owners, salt)
+        for i in range(number):
+            if names[i] == i:
+                found[DISTINCT_SENTENCES] += 1
+                found[DISTINCT_SENTENCE_LETTERS] += sentence_ends[i] - sentence_begins[i]
+        # Where sentences end is seen in their letters, so that lines are equal where all their sentences are.
+        _name(names, line_at, line_at[1:], lines, line_names, keys, owners, salt)
+        for i in range(lines):
+            if line_names[i] == i:
+                found[DISTINCT_LINES] += 1
+                found[DISTINCT_LINE_LETTERS] += line_letters[i]
     return result

@@ -9,6 +9,7 @@ tokenizer that it uses (fugashi with UniDic), special tokens the package `emoji`
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import re
@@ -21,13 +22,17 @@ from typing import Any
 import numpy as np
 
 from kiban.kit.errors import BadInput
-from kiban.make.corpus.quality.ngrams import LEADING, SALT, TOTAL, ngrams
+from kiban.make.corpus.compiled import compiled, part
+from kiban.make.corpus.letters import Codes, Offsets
+from kiban.make.corpus.quality.ngrams import LEADING, SALT, TOTAL, of_one_length
 from kiban.make.corpus.quality.rules import Batch, Definition, Group, Indices, Rule, Values, per_text, share
 from kiban.make.corpus.quality.statistics import (
     ALL_LINES,
     LONGEST_RUN,
     SHORT_LINES,
-    classes,
+    Counts,
+    Table,
+    first_planes,
     layout,
     ranges,
     single,
@@ -76,7 +81,7 @@ def define(needed: Collection[str], word_lists: Path | None) -> Definition:
     Raises:
         BadInput: something that they need is not installed, or a word list is missing.
     """
-    groups = [START, LETTERS, LAYOUT, ELLIPSIS_LINES, BULLETIN_BOARD, REPETITION]
+    groups = [START, LETTERS, LAYOUT, ELLIPSIS_LINES, _bulletin_board(), REPETITION]
     if lists := [name for name in LISTS if f"{name}_hits" in needed]:
         groups.append(word_hits([WordList(name, list_words(LISTS[name], word_lists)) for name in lists]))
     if "adult_english_hits" in needed:
@@ -111,7 +116,7 @@ def word_hits(lists: list[WordList]) -> Group:
     counter = WordCounter(lists)
 
     def measure(batch: Batch, chosen: Indices) -> Values:
-        return counter.measure(batch.texts[i] for i in chosen)[:, :, 0].astype(np.float64)
+        return counter.measure(batch.letters.codes, *batch.spans(chosen))[:, :, 0].astype(np.float64)
 
     return Group(tuple(f"{each.name}_hits" for each in lists), measure)
 
@@ -150,41 +155,97 @@ SPECIAL = ranges(
     FD3E-FD3F FEFF FF01 FF08-FF09 FF0C FF0E FF11 FF1A-FF1B FF1F FF3E FF5E FFFC-FFFD"""
 )
 
-# What forums and shops are full of. A date takes its hyphens with it, and its last digit before 話.
-DATE = re.compile(r"\d{4}[年.\-/] *\d{1,2}[月.\-/] *\d{1,2}日*")
-EPISODE = re.compile(r"\d話")
-BOARD_WORDS = re.compile(r"コメント|SOLD OUT|レビュー|投稿|ページ|\([月火水木金土日]\)|質問|楽天市場")
+# What forums and shops are full of: dates, episodes (12話), hyphens, and words. A date takes its hyphens with it, and
+# its last digit before 話.
+BOARD_MARKS = re.compile(r"\d{4}[年.\-/] *\d{1,2}[月.\-/] *\d{1,2}日*|\d話|-")
+BOARD_WORDS = WordList(
+    "board",
+    (
+        "コメント",
+        "SOLD OUT",
+        "レビュー",
+        "投稿",
+        "ページ",
+        *(f"({day})" for day in "月火水木金土日"),
+        "質問",
+        "楽天市場",
+    ),
+)
+DIGIT, HYPHEN, DIVIDER, YEAR, MONTH, DAY, EPISODE, SPACE = range(1, 9)
 
 
-def _bulletin_board_hits(text: str) -> int:
-    hits = text.count("-") + len(EPISODE.findall(text)) + len(BOARD_WORDS.findall(text))
-    for match in DATE.finditer(text):
-        hits += 1 - match[0].count("-") - (text[match.end() - 1].isdecimal() and text.startswith("話", match.end()))
-    return hits
+@functools.cache
+def _mark_kinds() -> Table:
+    digits = re.findall(r"\d", first_planes())
+    return table(single("".join(digits)), *map(single, ("-", "./", "年", "月", "日", "話", " ")))
 
 
-BULLETIN_BOARD = Group(("bulletin_board_hits",), per_text(_bulletin_board_hits))
+@part
+def _date_end(codes: Any, at: Any, end: Any, kinds: Any) -> Any:
+    """Where a date ends whose four digits of the year end at `at`; 0: that is none."""
+    for between in (YEAR, MONTH):
+        if at == end or not (kinds[codes[at]] == between or kinds[codes[at]] == HYPHEN or kinds[codes[at]] == DIVIDER):
+            return 0
+        at += 1
+        while at < end and kinds[codes[at]] == SPACE:
+            at += 1
+        first = at
+        while at < end and at < first + 2 and kinds[codes[at]] == DIGIT:
+            at += 1
+        if at == first:
+            return 0
+    while at < end and kinds[codes[at]] == DAY:
+        at += 1
+    return at
+
+
+def _board_marks_numpy(codes: Codes, begins: Offsets, ends: Offsets, kinds: Table) -> Counts:
+    texts = (codes[begin:end].tobytes().decode("utf-32-le") for begin, end in zip(begins, ends, strict=True))
+    return np.array([len(BOARD_MARKS.findall(text)) for text in texts], np.int64)
+
+
+@compiled(fallback=_board_marks_numpy)
+def board_marks(codes: Codes, begins: Offsets, ends: Offsets, kinds: Table) -> Counts:
+    """int64 [texts]: matches of BOARD_MARKS in each text codes[begins[i] : ends[i]]; `kinds` is _mark_kinds()."""
+    result = np.zeros(len(begins), np.int64)
+    for row in range(len(begins)):
+        at, end = begins[row], ends[row]
+        while at < end:
+            kind = kinds[codes[at]]
+            at += 1
+            if kind == HYPHEN:
+                result[row] += 1
+            elif kind == DIGIT:
+                first = at - 1
+                while at < end and kinds[codes[at]] == DIGIT:
+                    at += 1
+                date = _date_end(codes, at, end, kinds) if at - first >= 4 else 0
+                if date:
+                    result[row] += 1
+                    at = date
+                elif at < end and kinds[codes[at]] == EPISODE:
+                    result[row] += 1
+    return result
+
+
+def _bulletin_board() -> Group:
+    words = WordCounter([BOARD_WORDS])
+
+    def measure(batch: Batch, chosen: Indices) -> Values:
+        own = (batch.letters.codes, *batch.spans(chosen))
+        return (board_marks(*own, _mark_kinds())[:, None] + words.measure(*own)[:, :, 0]).astype(np.float64)
+
+    return Group(("bulletin_board_hits",), measure)
 
 
 def _english(words: tuple[str, ...]) -> Group:
     """1 where a word stands between blanks (or ends of the text, or before a comma or full stop), in any case."""
-    pattern = re.compile(f"(?:^| )(?:{'|'.join(map(re.escape, words))})(?:[ ,.]|$)", re.IGNORECASE)
-    # The expression is tried at every blank; whether it can be found at all tells an automaton, on a text folded at
-    # least as far as the expression folds.
-    candidates = WordCounter([WordList("english", tuple(_folded(word) for word in words))])
+    counter = WordCounter([WordList("english", words, "blanks")], ignore_case=True)
 
-    def found(text: str) -> bool:
-        return candidates.count(_folded(text))[0][0] > 0 and pattern.search(text) is not None
+    def measure(batch: Batch, chosen: Indices) -> Values:
+        return (counter.measure(batch.letters.codes, *batch.spans(chosen))[:, :, 0] > 0).astype(np.float64)
 
-    return Group(("adult_english_hits",), per_text(found))
-
-
-def _folded(text: str) -> str:
-    folded = text.lower()
-    if folded.isascii():
-        return folded
-    # Not `translate`, which looks at every letter by itself.
-    return folded.replace("ſ", "s").replace("ı", "i").replace("\u0307", "")
+    return Group(("adult_english_hits",), measure)
 
 
 def _special_tokens() -> Group:
@@ -201,13 +262,13 @@ def _special_tokens() -> Group:
 
     def measure(batch: Batch, chosen: Indices) -> Values:
         begins, ends = batch.spans(chosen)
-        return share(classes(batch.letters.codes, begins, ends, kinds, 2)[:, 1], ends - begins)[:, None]
+        return share(batch.classes(chosen, kinds, 2)[:, 1], ends - begins)[:, None]
 
     return Group(("special_token_share",), measure)
 
 
 def _repetition(batch: Batch, chosen: Indices) -> Values:
-    found = ngrams(batch.letters.codes, *batch.spans(chosen), REPETITION_N, REPETITION_N, SALT)[:, -1]
+    found = of_one_length(batch.letters.codes, *batch.spans(chosen), REPETITION_N, SALT)
     return share(found[:, LEADING], found[:, TOTAL])[:, None]
 
 

@@ -17,22 +17,21 @@ Where a rule that drops and one that rephrases both fail, the text is dropped.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
 from kiban.kit.errors import BadInput
-from kiban.make.corpus.quality.ngrams import DISTINCT, SALT, TOTAL, different, ngrams
+from kiban.make.corpus.quality.ngrams import DISTINCT, SALT, TOTAL, of_one_length
 from kiban.make.corpus.quality.profiles.swallow_v1 import SENTENCE_GROUP
 from kiban.make.corpus.quality.rules import Batch, Definition, Group, Indices, Rule, Values, share
 from kiban.make.corpus.quality.statistics import (
+    ADDRESS_LETTERS,
     ALL_LINES,
     LONG_TOKEN_LETTERS,
     SHORT_LINES,
     Table,
-    classes,
     layout,
     ranges,
     single,
@@ -89,7 +88,6 @@ COMMON = "のにはをたてがとしでいるなうすかもれんくらっり�
 # ‚ and ƒ before each kana, EUC-JP ¤ and ¥. No language has a tenth of its letters among these.
 MISREAD = "縺繧繝ãä‚ƒ¤¥"
 LOST_RANGES = ranges("FFFD E000-F8FF FDD0-FDEF FFFE-FFFF F0000-10FFFF")
-ADDRESS = re.compile(r"https?://[!-~]+|www\.[!-~]+")
 WORDS = Path(__file__).with_name("kiban_words.tsv")
 CLASSES = ("adult", "spam", "discriminatory")
 
@@ -101,7 +99,7 @@ def define(needed: Collection[str], word_lists: Path | None) -> Definition:
     Raises:
         BadInput: none of them is in the folder.
     """
-    groups = [LETTERS, LAYOUT, ADDRESSES, ORDER, SENTENCES]
+    groups = [LETTERS, LAYOUT, ORDER, SENTENCES]
     if any(f"{name}_share" in needed for name in CLASSES):
         groups.append(_word_shares(WordCounter(_lists(word_lists))))
     return Definition(tuple(groups))
@@ -133,7 +131,7 @@ def _where(condition: object, values: Values) -> Values:
 
 
 def _counts(batch: Batch, chosen: Indices) -> Values:
-    return classes(batch.letters.codes, *batch.spans(chosen), _kinds(), KINDS).astype(np.float64)
+    return batch.classes(chosen, _kinds(), KINDS).astype(np.float64)
 
 
 def _scripts(counts: Values) -> tuple[Values, Values, Values, Values]:
@@ -174,10 +172,11 @@ def _layout(batch: Batch, chosen: Indices) -> Values:
     begins, ends = batch.spans(chosen)
     found = layout(batch.letters.codes, begins, ends, SHORT_LINE)
     short = _where(found[:, ALL_LINES] >= FEW_LINES, share(found[:, SHORT_LINES], found[:, ALL_LINES]))
-    return np.stack((share(found[:, LONG_TOKEN_LETTERS], ends - begins), short), 1)
+    tokens, addresses = share(found[:, [LONG_TOKEN_LETTERS, ADDRESS_LETTERS]].T, np.stack((ends - begins,) * 2))
+    return np.stack((tokens, addresses, short), 1)
 
 
-LAYOUT = Group(("long_token_share", "short_line_share"), _layout)
+LAYOUT = Group(("long_token_share", "address_share", "short_line_share"), _layout)
 
 
 def _sentences(batch: Batch, chosen: Indices) -> Values:
@@ -191,28 +190,17 @@ def _sentences(batch: Batch, chosen: Indices) -> Values:
 SENTENCES = Group((*SENTENCE_GROUP.names, "mean_japanese_sentence_letters"), _sentences)
 
 
-def _addresses(batch: Batch, chosen: Indices) -> Values:
-    def letters(text: str) -> int:
-        if "://" not in text and "www." not in text:
-            return 0
-        return sum(map(len, ADDRESS.findall(text)))
-
-    begins, ends = batch.spans(chosen)
-    return share([letters(batch.texts[i]) for i in chosen], ends - begins)[:, None]
-
-
-ADDRESSES = Group(("address_share",), _addresses)
-
-
 def _order(batch: Batch, chosen: Indices) -> Values:
     """How many n-grams at the beginning of a text are different, of all or of those of one kind of text."""
     begins, ends = batch.spans(chosen)
-    codes = batch.letters.codes
+
+    def different(n: int, window: int) -> Values:
+        found = of_one_length(batch.letters.codes, begins, np.minimum(ends, begins + window), n, SALT)
+        return share(found[:, DISTINCT], found[:, TOTAL])
+
     enough = ends - begins >= ENOUGH_FOR_NGRAMS
-    window = ngrams(codes, begins, np.minimum(ends, begins + WINDOW_LETTERS), 3, 0, SALT)
-    pairs, triples = share(window[:, :, DISTINCT], window[:, :, TOTAL]).T
-    until = np.minimum(ends, begins + LONG_WINDOW_LETTERS)
-    passages = share(different(codes, begins, until, PASSAGE, SALT), until - begins - PASSAGE + 1)
+    pairs, triples = different(2, WINDOW_LETTERS), different(3, WINDOW_LETTERS)
+    passages = different(PASSAGE, LONG_WINDOW_LETTERS)
     hiragana, latin, japanese, filled = _scripts(_counts(batch, chosen))
     strung = (japanese >= MOSTLY * filled) & (hiragana < UNGRAMMATICAL * japanese)
     columns = (
@@ -255,8 +243,8 @@ def _lists(folder: Path | None) -> list[WordList]:
 
 def _word_shares(counter: WordCounter) -> Group:
     def measure(batch: Batch, chosen: Indices) -> Values:
-        found = counter.measure(batch.texts[i] for i in chosen)
         begins, ends = batch.spans(chosen)
+        found = counter.measure(batch.letters.codes, begins, ends)
         letters = np.where(found[:, :, 0] >= FEW_HITS, found[:, :, 1], 0)
         return share(letters, np.repeat((ends - begins)[:, None], len(CLASSES), 1))
 

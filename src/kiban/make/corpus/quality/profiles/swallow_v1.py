@@ -34,7 +34,6 @@ from kiban.make.corpus.quality.statistics import (
     SENTENCE_LETTERS,
     SENTENCES,
     Table,
-    classes,
     sentence_kinds,
     sentences,
     single,
@@ -102,7 +101,7 @@ def _kinds() -> Table:
 
 def _letters(batch: Batch, chosen: Indices) -> Values:
     begins, ends = batch.spans(chosen)
-    _, hiragana, katakana, kanji, marks = classes(batch.letters.codes, begins, ends, _kinds(), 5).T
+    _, hiragana, katakana, kanji, marks = batch.classes(chosen, _kinds(), 5).T
     japanese, letters = hiragana + katakana + kanji + marks, ends - begins
     columns = (letters, japanese, share(hiragana, japanese), share(katakana, japanese), share(japanese, letters))
     return np.stack(columns, 1).astype(np.float64)
@@ -144,7 +143,7 @@ SENTENCE_GROUP = Group(
 
 
 def _ngrams(batch: Batch, chosen: Indices) -> Values:
-    found = ngrams(batch.letters.codes, *batch.spans(chosen), 10, 0, SALT)
+    found = ngrams(batch.letters.codes, *batch.spans(chosen), 10, SALT)
     top = share(found[:, :3, TOP], found[:, :3, TOTAL])
     duplicate = share(found[:, 3:, REPEATED], found[:, 3:, DISTINCT])
     return np.concatenate((top, duplicate), 1)
@@ -157,7 +156,7 @@ NGRAMS = Group(
 
 def _ng_words(counter: WordCounter) -> Group:
     def measure(batch: Batch, chosen: Indices) -> Values:
-        ng_letters = counter.measure(batch.texts[i] for i in chosen)[:, :1, 1]
+        ng_letters = counter.measure(batch.letters.codes, *batch.spans(chosen))[:, :1, 1]
         return share(ng_letters, _letters(batch, chosen)[:, 1:2])
 
     return Group(("ng_letter_share",), measure)
