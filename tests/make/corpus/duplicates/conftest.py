@@ -80,6 +80,7 @@ def write_shards(tmp_path: Path) -> WriteShards:
         sources: Sequence[int] = (),
         name: str = "shards",
         batch: int = 3,
+        compression: str | None = "lz4",
     ) -> list[Shard]:
         shards, start = [], 0
         for number, size in enumerate(sizes or [len(texts)]):
@@ -88,7 +89,7 @@ def write_shards(tmp_path: Path) -> WriteShards:
             folder = tmp_path / name / f"{number:05d}"
             hashes = [hashlib.sha256(text.encode()).digest() for text in part]
             with making(folder, "key") as item:
-                options = pa.ipc.IpcWriteOptions(compression="lz4")
+                options = pa.ipc.IpcWriteOptions(compression=compression)
                 with pa.ipc.new_file(item.folder / "00000.arrow", SCHEMA, options=options) as writer:
                     for row in range(0, len(part), batch):
                         rows = slice(row, row + batch)

@@ -146,6 +146,25 @@ def test_both_forms_compare_alike_in_one_go_and_in_parts(sets: list[set[int]], d
     assert len(results[0]) <= clusters.REPRESENTATIVES * len(sets)
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.randoms(use_true_random=False), st.floats(0.5, 1))
+def test_similar_is_jaccard_from_the_threshold_on(
+    first: int, second: int, source: random.Random, threshold: float
+) -> None:
+    one, other = ({source.randrange(60) for _ in range(size)} for size in (first, second))
+    sets = [np.array(sorted(each), np.uint64) for each in (one, other)]
+    exact = len(one & other) / len(one | other)
+    for limit in (threshold, exact, np.nextafter(exact, 1)):
+        assert clusters.similar(*sets, limit) == (exact if exact >= limit else 0)
+
+
+def test_buckets_without_a_pair_of_ours_are_left_out() -> None:
+    pairs = [(7, 4), (5, 1), (7, 2), (0, 1), (0, 2), (6, 8), (6, 9), (3, 9), (3, 0)]
+    members = np.array(pairs, MEMBER)
+    assert clusters.buckets(members, 8).tolist() == [(3, 0), (3, 9), (7, 2), (7, 4)]
+    assert not len(clusters.buckets(members[:0], 8))
+
+
 def test_a_bucket_of_strangers_is_not_quadratic() -> None:
     """The time for ten times as many documents, none like another, is about ten times as long."""
     seconds = []

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from kiban.kit.errors import BadInput
-from kiban.make.corpus.duplicates import verdicts
-from kiban.make.corpus.duplicates.against import FOLDER, Known, fingerprints_path, keep_fingerprints
+from kiban.make.corpus.duplicates import steps, verdicts
+from kiban.make.corpus.duplicates.against import Known
 from kiban.make.corpus.duplicates.config import BoilerplateConfig, DuplicatesConfig, PassagesConfig
-from kiban.make.corpus.duplicates.fingerprints import preference, read
+from kiban.make.corpus.duplicates.fingerprints import read
 from kiban.make.corpus.duplicates.phases import Found, Task, find_duplicates
 from kiban.make.corpus.duplicates.plan import Limits, Shard
 from kiban.make.corpus.duplicates.texts import ROW_BITS, ROW_MASK
@@ -184,12 +184,72 @@ def test_a_damaged_shard_is_the_callers(texts: list[str], write_shards: WriteSha
     assert caught.value.folder == shards[0].fingerprints.parent
 
 
+@pytest.mark.parametrize("compression", ["lz4", None])
+def test_a_damaged_text_is_the_callers_and_never_used(
+    compression: str | None, texts: list[str], write_shards: WriteShards, tmp_path: Path
+) -> None:
+    """Wherever a bit of a shard's texts is another: it is found, or the byte is one that says nothing."""
+    shards = write_shards(texts, [20, 40], compression=compression)
+    # Without passages and boilerplate only the texts of candidates are read.
+    config = ALL if compression else DuplicatesConfig()
+    expected = summary(find_duplicates(shards, config, tmp_path / "whole", here, "k"), shards)
+    path = shards[1].texts
+    whole = path.read_bytes()
+    source = random.Random(3)
+    # In the text of a near duplicate, and anywhere.
+    near = next(row for row, (rule, *_) in enumerate(expected) if rule == "near_duplicate" and row >= 20)
+    places = [source.randrange(len(whole)) for _ in range(40)]
+    if compression is None:
+        places.insert(0, whole.index(texts[near].encode()) + 10)
+    damaged = []
+    for attempt, place in enumerate(places):
+        content = bytearray(whole)
+        content[place] ^= 1 << source.randrange(8)
+        path.write_bytes(content)
+        try:
+            found = find_duplicates(shards, config, tmp_path / str(attempt), here, "k")
+        except Damaged as error:
+            damaged.append(error.folder)
+            continue
+        assert compression or attempt, "the near duplicate's text was used"
+        assert summary(found, shards) == expected
+    assert set(damaged) == {path.parent}
+    assert len(damaged) > (len(places) / 2 if compression else 2)
+
+
+def test_a_text_that_is_cut_off_or_gone_is_found(texts: list[str], write_shards: WriteShards, tmp_path: Path) -> None:
+    shards = write_shards(texts, [20, 40])
+    whole = shards[0].texts.read_bytes()
+    for content in (whole[:-40], whole[: len(whole) // 2], b"", None):
+        shards[0].texts.unlink()
+        if content is not None:
+            shards[0].texts.write_bytes(content)
+        with pytest.raises(Damaged) as caught:
+            find_duplicates(shards, ALL, tmp_path / "found", here, "k")
+        assert caught.value.folder == shards[0].texts.parent
+        shards[0].texts.write_bytes(whole)
+
+
+def test_where_buckets_are_compared_changes_nothing(
+    texts: list[str], write_shards: WriteShards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = write_shards(texts, [20, 40])
+    results = []
+    for number, (neighbours, large, partition_bytes) in enumerate([(64, 256, 2**20), (1, 256, 500), (7, 2, 500)]):
+        monkeypatch.setattr(steps, "NEIGHBOURS", neighbours)
+        monkeypatch.setattr(steps, "LARGE_BUCKET", large)
+        limits = Limits(partition_bytes=partition_bytes)
+        found = find_duplicates(shards, DuplicatesConfig(), tmp_path / str(number), here, "k", limits=limits)
+        assert (found.plan.partitions["near"] > 10) == (number > 0)
+        results.append(summary(found, shards))
+    assert results[0] == results[1] == results[2]
+
+
 def test_the_preferred_document_stays(write_shards: WriteShards, tmp_path: Path) -> None:
     source = random.Random(1)
     base = document(source, 30)
     near = base + "追記した。"
-    ranks = preference([[1, 0, 0, 1], [0, 5, 4, 0]])
-    shards = write_shards([base, base, near, document(source, 30)], ranks=ranks.tolist())
+    shards = write_shards([base, base, near, document(source, 30)], ranks=[9, 5, 4, 9])
     found = find_duplicates(shards, DuplicatesConfig(), tmp_path / "found", here, "k")
     each = found.verdicts(0)
     assert [each.rule(row) for row in range(4)] == ["near_duplicate", "near_duplicate", "", ""]
@@ -209,15 +269,10 @@ def write_corpus(folder: Path, texts: dict[str, list[str]]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_documents_of_a_known_corpus_go(kept: bool, write_shards: WriteShards, tmp_path: Path) -> None:
+def test_documents_of_a_known_corpus_go(write_shards: WriteShards, tmp_path: Path) -> None:
     source = random.Random(6)
     old = [document(source, 30) for _ in range(6)]
     corpus = write_corpus(tmp_path / "corpus", {"train": old[:4], "heldout": old[4:]})
-    if kept:
-        for shard in corpus.glob("*/*.parquet"):
-            keep_fingerprints(shard, 5)
-        assert sorted(path.name for path in (corpus / FOLDER).iterdir()) == ["heldout-00000.npz", "train-00000.npz"]
     new = [document(source, 30), old[1], old[5] + "追記である。", old[1]]
     shards = write_shards(new, [1, 3])
     found = find_duplicates(shards, DuplicatesConfig(), tmp_path / "found", here, "k", known=[Known("first", corpus)])
@@ -229,19 +284,30 @@ def test_documents_of_a_known_corpus_go(kept: bool, write_shards: WriteShards, t
         "first/heldout/00000.parquet#1",
         "first/train/00000.parquet#1",
     ]
+    config = DuplicatesConfig(near=False)
+    exact = find_duplicates(shards, config, tmp_path / "exact", here, "k", known=[Known("first", corpus)]).verdicts(1)
+    assert [exact.rule(row) for row in range(3)] == ["duplicate", "", "duplicate"]
 
 
-def test_fingerprints_of_another_shingle_are_made_anew(write_shards: WriteShards, tmp_path: Path) -> None:
+def test_damage_of_a_known_corpus_is_named_and_nothing_is_taken_from_it(
+    write_shards: WriteShards, tmp_path: Path
+) -> None:
     source = random.Random(6)
-    old = document(source, 30)
-    corpus = write_corpus(tmp_path / "corpus", {"train": [old]})
-    keep_fingerprints(corpus / "train" / "00000.parquet", 9)
-    shards = write_shards([old + "追記である。"])
-    found = find_duplicates(shards, DuplicatesConfig(), tmp_path / "found", here, "k", known=[Known("first", corpus)])
-    assert found.verdicts(0).rule(0) == "near_duplicate"
-    fingerprints_path(corpus / "train" / "00000.parquet").write_bytes(b"no file of ours")
-    again = find_duplicates(shards, DuplicatesConfig(), tmp_path / "again", here, "k", known=[Known("first", corpus)])
-    assert again.verdicts(0).rule(0) == "near_duplicate"
+    old = [document(source, 30) for _ in range(4)]
+    shards = write_shards([old[1] + "追記である。"])
+    for part in ("sha256", "text", "footer"):
+        corpus = write_corpus(tmp_path / part, {"train": old})
+        path = corpus / "train" / "00000.parquet"
+        about = pq.ParquetFile(path).metadata
+        content = bytearray(path.read_bytes())
+        column = about.row_group(1).column(0 if part == "sha256" else 1)
+        begin = column.dictionary_page_offset or column.data_page_offset
+        content[len(content) - 8 if part == "footer" else begin + column.total_compressed_size - 3] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match="is damaged") as caught:
+            find_duplicates(shards, DuplicatesConfig(), tmp_path / "found", here, "k", known=[Known("first", corpus)])
+        assert str(path) in str(caught.value)
+        assert path.read_bytes() == content
 
 
 def test_a_known_corpus_without_documents_is_named(write_shards: WriteShards, tmp_path: Path) -> None:
@@ -302,13 +368,6 @@ def test_fingerprints_are_the_same_bytes_and_tell_another_kind(
     assert read(one) is None
     with pytest.raises(ValueError, match="no fingerprints"):
         read(b"x")
-
-
-def test_preference_orders_by_the_first_column_first() -> None:
-    ranks = preference([[0, 0, 1, 2**40], [3, 2, 0, 0]])
-    assert ranks.argsort().tolist() == [1, 0, 2, 3]
-    with pytest.raises(ValueError, match="columns"):
-        preference([])
 
 
 def test_rules_are_in_the_order_of_outcomes() -> None:

@@ -5,8 +5,8 @@ What the curate phase writes for each shard, in one item (see `items`):
 - the texts, an Arrow IPC (or Parquet) file with a column `text`, one row for each document, in record batches of
   about a megabyte: candidates are read one at a time, and a batch is what is decompressed for one;
 - `fingerprints.npz`: `fingerprints(letters, sha256, ranks, sources, shingle_characters).write(folder / FILE)`. `ranks`
-  decide which of several duplicates stays (`preference` makes them from licence, trust and date), `sources` are the
-  numbers of the documents' sources, by which boilerplate is counted.
+  decide which of several duplicates stays, the lowest; `sources` are the numbers of the documents' sources, by which
+  boilerplate is counted.
 
 What it does itself, document by document: `Protected(items, characters).contaminated(letters, min_share)`.
 
@@ -16,7 +16,4 @@ that several documents have (`passages`) and lines that a source puts on many (`
 `found.verdicts(shard)` has, for each row, `rule(row)` ("" or what drops it: duplicate, near_duplicate,
 repeated_passage), `of[row]` (number of the document that stays, `shard << 32 | row`; `found.known(number)` names it if
 it is of a known corpus), `similarity[row]`, and `edits(row)` (what is cut out of a document that stays).
-
-A finished corpus keeps fingerprints for later comparisons: `against.keep_fingerprints(parquet, shingle_characters)`
-for each of its Parquet files.
 """

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kiban.make.corpus.compiled import compiled
+from kiban.make.corpus.compiled import compiled, part
 from kiban.make.corpus.duplicates.exchange import Integers, Records, runs
 from kiban.make.corpus.duplicates.minhash import Hashes, jaccard, shingles
 from kiban.make.corpus.duplicates.texts import Cache, Texts
@@ -56,33 +56,42 @@ def copies(records: Records) -> Records:
     return ordered_again
 
 
-def edges(members: Records, texts: Texts, threshold: float, shingle_characters: int, own: int) -> Records:
-    """The pairs of near duplicates that some bucket shows.
+def buckets(members: Records, own: int) -> Records:
+    """Of the buckets those in which there is a pair to compare.
 
     Args:
         members: MEMBER, whole buckets in any order; a hash of 0 is no bucket.
         own: numbers from here on are of known corpora.
 
     Returns:
-        EDGE, each pair once, by document and other; document > other.
+        MEMBER, by hash and document.
     """
     members = members[members["hash"] != 0]
     members = members[np.lexsort((members["document"], members["hash"]))]
     starts, ends = runs(members["hash"])
-    several = ends - starts > 1
-    buckets = {
-        members["document"][start:end].tobytes() for start, end in zip(starts[several], ends[several], strict=True)
-    }
+    some: Records = members[np.repeat((ends - starts > 1) & (members["document"][starts] < own), ends - starts)]
+    return some
+
+
+def edges(members: Records, texts: Texts, threshold: float, shingle_characters: int, own: int) -> Records:
+    """The pairs of near duplicates that some bucket shows.
+
+    Args:
+        members, own: as for `buckets`.
+
+    Returns:
+        EDGE, each pair once, by document and other; document > other.
+    """
+    members = buckets(members, own)
+    distinct = {members["document"][start:end].tobytes() for start, end in zip(*runs(members["hash"]), strict=True)}
     # In the order of their first documents, so that texts in use together are read together.
-    work = sorted(
-        (np.frombuffer(bucket, np.int64) for bucket in buckets), key=lambda bucket: tuple(bucket[:4].tolist())
-    )
+    work = sorted((np.frombuffer(one, np.int64) for one in distinct), key=lambda bucket: tuple(bucket[:4].tolist()))
     sets = Cache(
         lambda document: shingles(texts.codes(document), shingle_characters),
         lambda found: int(found.nbytes) + 200,
         SHINGLE_BYTES,
     )
-    found = [_joined(bucket, sets, threshold, own) for bucket in work if bucket[0] < own]
+    found = [_joined(bucket, sets, threshold, own) for bucket in work]
     # The same pair in two buckets has the same similarity, so the records are equal.
     result: Records = np.unique(np.concatenate([np.empty(0, EDGE), *found]))
     return result
@@ -150,6 +159,35 @@ def _compare_numpy(
     return np.array(pairs, np.int64).reshape(-1, 2), np.array(found, np.float64), np.array(others, np.int64)
 
 
+@part
+def similar(one: Hashes, other: Hashes, threshold: float) -> float:
+    """The Jaccard coefficient of two ascending sets if it is at least the threshold, else 0."""
+    total = len(one) + len(other)
+    # The fewest shared shingles that reach the threshold; from one less, since the product is rounded.
+    needed = max(int(total * threshold / (1 + threshold)) - 1, 1)
+    while needed < total and needed / (total - needed) < threshold:
+        needed += 1
+    # From both ends at once: two steps that need not wait for each other. `missing` are still to be found.
+    common, missing = 0, needed
+    low, high, other_low, other_high = 0, len(one) - 1, 0, len(other) - 1
+    while min(high - low, other_high - other_low) >= max(missing, 2) - 1:
+        first, second, last, second_last = one[low], other[other_low], one[high], other[other_high]
+        common += first == second
+        common += last == second_last
+        low += first <= second
+        other_low += second <= first
+        high -= last >= second_last
+        other_high -= second_last >= last
+        missing = needed - common
+    while min(high - low, other_high - other_low) >= max(missing, 1) - 1:
+        first, second = one[low], other[other_low]
+        common += first == second
+        low += first <= second
+        other_low += second <= first
+        missing = needed - common
+    return common / (total - common) if common >= needed else 0.0
+
+
 @compiled(fallback=_compare_numpy)
 def _compare(
     values: Hashes, offsets: Integers, labels: Integers, carried: int, known: int, every: bool, threshold: float
@@ -166,21 +204,7 @@ def _compare(
             other = others[position]
             if every and labels[other] == labels[document]:
                 continue
-            here, there, common = offsets[other], first, 0
-            end = offsets[other + 1]
-            # Sets so different in size cannot overlap by the threshold.
-            if (
-                min(end - here, last - first) < threshold * max(end - here, last - first)
-                or first == last
-                or here == end
-            ):
-                continue
-            while here < end and there < last:
-                left, right = values[here], values[there]
-                common += left == right
-                here += left <= right
-                there += right <= left
-            similarity = common / (end - offsets[other] + last - first - common)
+            similarity = similar(values[offsets[other] : offsets[other + 1]], values[first:last], threshold)
             if similarity < threshold:
                 continue
             if number == len(pairs):

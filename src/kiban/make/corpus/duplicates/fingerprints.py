@@ -1,7 +1,6 @@
 """What is kept of each shard's documents so that duplicates are found without reading the texts again.
 
-One file per shard, written beside its texts: 208 bytes a document. A finished corpus
-keeps the same for its documents (`against`).
+One file per shard, written beside its texts: 208 bytes a document.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ from kiban.make.corpus.duplicates.minhash import BANDS, ROWS, SEED, Hashes, band
 from kiban.make.corpus.letters import Letters
 
 FILE = "fingerprints.npz"
-# `preference` packs so many columns of so many bits.
-COLUMN_BITS, COLUMNS = 20, 3
 
 
 @dataclass(frozen=True)
@@ -104,20 +101,3 @@ def read(content: bytes) -> Fingerprints | None:
             return Fingerprints(arrays["sha256"], arrays["bands"], arrays["ranks"], arrays["sources"], width)
     except (KeyError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"no fingerprints: {error}") from error
-
-
-def preference(columns: Sequence[Sequence[int] | Integers]) -> Integers:
-    """int64 [documents]: ranks from up to three columns, the first deciding first.
-
-    Args:
-        columns: for each the documents' values, 0 to 2^20 - 1, lower ones preferred: the place of a licence in the
-            order of preference, of a source in that of trust, days since 1970 (or before 4840 for the latest first).
-            What is beyond is taken as the nearest of these.
-    """
-    if not 1 <= len(columns) <= COLUMNS:
-        raise ValueError(f"1 to {COLUMNS} columns, not {len(columns)}")
-    limited = [np.clip(np.asarray(column, np.int64), 0, (1 << COLUMN_BITS) - 1) for column in columns]
-    ranks = limited[0]
-    for column in limited[1:]:
-        ranks = ranks << COLUMN_BITS | column
-    return ranks

@@ -9,9 +9,9 @@ Documents are compared only if they agree in all ROWS of one of BANDS bands of m
 (Indyk and Motwani 1998): of pairs with similarity s, a share of 1 - (1 - s^ROWS)^BANDS. With 20 x 6 these are 99.8%
 at 0.8, 94.7% at 0.7 and 27% at 0.5; the usual 14 x 8 finds only 92.4% at 0.8.
 
-Each of the 120 permutations is h -> a h + b mod 2^32 with odd a, of the upper half of the shingle's hash. Compiled,
-the 120 steps are 15 vector operations; one permutation cut into 120 bins (Shrivastava 2017) is 2.4 times as fast, but
-its empty bins make the rows of short documents depend on each other.
+Each of the 120 permutations is h -> a h + b mod 2^32 with odd a, of the upper half of the shingle's hash, and takes
+as long as finding the shingles. One permutation cut into 120 bins (Shrivastava 2017) would take less, but its empty
+bins make the rows of short documents depend on each other.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ BANDS = 20
 ROWS = 6
 # Part of the fingerprints' identity: another number gives other hashes, which match no stored ones.
 SEED = 20201
+# Characters whose shingles are hashed, and then go through all permutations: as many as the fastest cache holds.
+BLOCK = 8192
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -57,6 +59,7 @@ def _permutations() -> tuple[Codes, Codes]:
     return drawn[0] | np.uint32(1), drawn[1]
 
 
+@functools.cache
 def _powers(width: int) -> Hashes:
     """BASE^0 … BASE^width, modulo 2^64."""
     return np.array([pow(int(BASE), exponent, 2**64) for exponent in range(width + 1)], np.uint64)
@@ -74,12 +77,23 @@ def _shingles_numpy(codes: Codes, folded: Codes, width: int, top: np.uint64) -> 
     return mix(sums)
 
 
-@compiled(fallback=_shingles_numpy)
-def _shingles(codes: Codes, folded: Codes, width: int, top: np.uint64) -> Hashes:
-    found = np.empty(len(codes), np.uint64)
-    last = np.zeros(width, np.uint64)
-    rolling = np.uint64(0)
-    count, number, place = 0, 0, 0
+@part
+def rolled(
+    codes: Codes, folded: Codes, top: np.uint64, last: Hashes, rolling: np.uint64, count: int, found: Hashes
+) -> tuple[int, np.uint64, int]:
+    """The shingles that end in the next part of a text.
+
+    Args:
+        codes: of that part.
+        last: uint64 [width], the letters before it in a ring, zeros at first; changed.
+        rolling, count: what the part before returned; 0 at first.
+        found: uint64 [at least as many as codes]; changed.
+
+    Returns:
+        How many shingles are in `found`; the hash of the last `width` letters, not yet mixed; letters up to here.
+    """
+    width = len(last)
+    place, number = count % width, 0
     for code in codes:
         letter = np.uint64(fold(code, folded))
         if letter == 0:
@@ -91,6 +105,13 @@ def _shingles(codes: Codes, folded: Codes, width: int, top: np.uint64) -> Hashes
         if count >= width:
             found[number] = mixed(rolling)
             number += 1
+    return number, rolling, count
+
+
+@compiled(fallback=_shingles_numpy)
+def _shingles(codes: Codes, folded: Codes, width: int, top: np.uint64) -> Hashes:
+    found = np.empty(len(codes), np.uint64)
+    number, rolling, count = rolled(codes, folded, top, np.zeros(width, np.uint64), np.uint64(0), 0, found)
     if 0 < count < width:
         found[0] = mixed(rolling)
         number = 1
@@ -110,21 +131,6 @@ def shingles(codes: Codes, shingle_characters: int) -> Hashes:
     return found[np.concatenate(([True], found[1:] != found[:-1]))]
 
 
-def _common_numpy(first: Hashes, second: Hashes) -> int:
-    return len(np.intersect1d(first, second, assume_unique=True))
-
-
-@compiled(fallback=_common_numpy)
-def _common(first: Hashes, second: Hashes) -> int:
-    here, there, number = 0, 0, 0
-    while here < len(first) and there < len(second):
-        left, right = first[here], second[there]
-        number += left == right
-        here += left <= right
-        there += right <= left
-    return number
-
-
 def jaccard(first: Hashes, second: Hashes) -> float:
     """Shared shingles by all shingles of two documents, 0 to 1; 0 if one has none.
 
@@ -133,7 +139,7 @@ def jaccard(first: Hashes, second: Hashes) -> float:
     """
     if not len(first) or not len(second):
         return 0.0
-    common = _common(first, second)
+    common = len(np.intersect1d(first, second, assume_unique=True))
     return common / (len(first) + len(second) - common)
 
 
@@ -152,35 +158,36 @@ def _minima_numpy(
     return minima, empty
 
 
+@part
+def lower(minima: Codes, hashes: Codes, factors: Codes, terms: Codes) -> None:
+    """Each row's minimum, with `hashes` under its permutation; by row, so that eight hashes are done in a step."""
+    for row in range(len(factors)):
+        low, factor, term = minima[row], factors[row], terms[row]
+        # By position: over the values themselves LLVM does not vectorise it.
+        for position in range(len(hashes)):
+            low = min(low, np.uint32(factor * hashes[position] + term))
+        minima[row] = low
+
+
 @compiled(fallback=_minima_numpy)
 def _minima(
     codes: Codes, starts: Offsets, folded: Codes, width: int, top: np.uint64, factors: Codes, terms: Codes
 ) -> tuple[Codes, npt.NDArray[np.bool_]]:
     minima = np.full((len(starts) - 1, len(factors)), FULL, np.uint32)
     empty = np.ones(len(starts) - 1, np.bool_)
-    last = np.zeros(width, np.uint64)
+    last, found, halves = np.empty(width, np.uint64), np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.uint32)
     for document in range(len(starts) - 1):
-        here = minima[document]
         last[:] = 0
-        rolling = np.uint64(0)
-        count, place = 0, 0
-        begin, end = starts[document], starts[document + 1]
-        for position in range(begin, end + 1):
-            if position < end:
-                letter = np.uint64(fold(codes[position], folded))
-                if letter == 0:
-                    continue
-                rolling = rolling * BASE + letter - last[place] * top
-                last[place] = letter
-                place = place + 1 if place + 1 < width else 0
-                count += 1
-                if count < width:
-                    continue
-            elif count >= width or count == 0:
-                continue
-            value = np.uint32(mixed(rolling) >> HALF)
-            for row in range(len(factors)):
-                here[row] = min(here[row], np.uint32(factors[row] * value + terms[row]))
+        rolling, count = np.uint64(0), 0
+        for begin in range(starts[document], starts[document + 1], BLOCK):
+            block = codes[begin : min(begin + BLOCK, starts[document + 1])]
+            number, rolling, count = rolled(block, folded, top, last, rolling, count, found)
+            for position in range(number):
+                halves[position] = np.uint32(found[position] >> HALF)
+            lower(minima[document], halves[:number], factors, terms)
+        if 0 < count < width:
+            halves[0] = np.uint32(mixed(rolling) >> HALF)
+            lower(minima[document], halves[:1], factors, terms)
         empty[document] = count == 0
     return minima, empty
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kiban.kit.errors import BadInput
 from kiban.kit.files import digest_json, write_json
 from kiban.make.corpus.duplicates import plan as planning
 from kiban.make.corpus.duplicates import verdicts
@@ -23,7 +24,7 @@ from kiban.make.corpus.duplicates.steps import STEPS, finished
 from kiban.make.corpus.items import Damaged, find, making
 
 # Of the files in the folder; a search that another version began is begun anew.
-VERSION = 1
+VERSION = 2
 REPAIRS = 3
 
 
@@ -112,7 +113,7 @@ def find_duplicates(
     Raises:
         Damaged: a shard's texts or fingerprints are not what was written (made anew by whoever made them); a file of
             this search that is damaged again and again.
-        BadInput: a known corpus has no documents.
+        BadInput: a known corpus has no documents, or is damaged.
     """
     settings = config.model_dump(mode="json")
     shapes = [[str(one.texts), str(one.fingerprints), one.documents, one.characters] for one in shards]
@@ -121,13 +122,19 @@ def find_duplicates(
     key = digest_json([VERSION, key, settings, shapes, named, vars(limits)])
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    plan = make_plan(key, config, list(shards), list(known), folder, limits)
     for attempt in range(REPAIRS + 1):
         try:
+            plan = make_plan(key, config, list(shards), list(known), folder, limits)
             if not all(find(folder / "verdicts" / f"{group:05d}", key) for group in range(plan.own_groups)):
                 _search(plan, folder, executor_map)
             break
         except Damaged as damage:
+            if any(one.corpus in damage.folder.parents for one in known):
+                raise BadInput(
+                    "is damaged, and belongs to a finished corpus",
+                    where=str(damage.folder / damage.name),
+                    hint="`kiban verify` names what else of it is; it can be made again, or left out of `against`",
+                ) from None
             if attempt == REPAIRS or folder not in damage.folder.parents:
                 raise
             shutil.rmtree(damage.folder, ignore_errors=True)
@@ -147,6 +154,7 @@ def _search(plan: Plan, folder: Path, executor_map: Map) -> None:
         ("exact-sent", groups),
         ("exact", plan.partitions["exact"]),
         ("near-sent", groups if config.near else 0),
+        ("buckets", plan.partitions["buckets"] if config.near else 0),
         ("near", plan.partitions["near"] if config.near else 0),
         ("clusters", 1),
         ("repeats-sent", own if config.passages or config.boilerplate else 0),

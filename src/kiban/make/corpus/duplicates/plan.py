@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from kiban.make.corpus.duplicates.against import Known
 from kiban.make.corpus.duplicates.config import DuplicatesConfig
 from kiban.make.corpus.duplicates.minhash import BANDS
@@ -101,12 +99,12 @@ def make_plan(
 
     Raises:
         BadInput: a known corpus has no documents.
+        Damaged: a file of one is not what was written.
     """
     every, labels = list(shards), list[str]()
     for one in known:
-        for path in one.shards():
-            place = folder / "known" / f"{len(labels):05d}" / "fingerprints.npz"
-            every.append(Shard(path, place, pq.ParquetFile(path).metadata.num_rows, 0))
+        for path, count in one.shards():
+            every.append(Shard(path, folder / "known" / f"{len(labels):05d}" / "fingerprints.npz", count, 0))
             labels.append(f"{one.name}/{path.parent.name}/{path.name}")
     groups = _groups(every, 0, len(shards), limits)
     own_groups = len(groups)
@@ -115,14 +113,14 @@ def make_plan(
     window = width_and_window(config.passages.min_characters)[1] if config.passages else 1
     sizes = {
         "exact": documents * 48,
-        "near": documents * BANDS * 16,
+        "buckets": documents * BANDS * 16,
         "passages": characters * 2 // (window + 1) * 32,
         # A line of fewer characters than this on average would be unusual text.
         "lines": characters // 20 * 24,
     }
     partitions = {name: size // limits.partition_bytes + 1 for name, size in sizes.items()}
     # Comparing texts is the work here, not holding the records: a small corpus too has some for each of a few workers.
-    partitions["near"] = max(partitions["near"], min(NEAR_PARTITIONS, documents // 500 + 1))
+    partitions["near"] = max(partitions["buckets"], min(NEAR_PARTITIONS, documents // 500 + 1))
     return Plan(key, config, tuple(every), len(shards), tuple(labels), tuple(groups), own_groups, partitions)
 
 

@@ -20,7 +20,6 @@ Bunko): a run of 8 letters in common with some item is in 71% of the documents b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -56,18 +55,24 @@ class Contamination(NamedTuple):
     share: float
 
 
-@dataclass(frozen=True)
-class _Index:
-    """Seeds: runs of `width` letters of items.
+class _Index(NamedTuple):
+    """Items' letters and their seeds: runs of `width` letters.
 
     Attributes:
+        letters: uint32 [letters of all items], as they are compared; item i is letters[starts[i] : starts[i + 1]].
+        needed: int64 [items], letters in a row that count as a match.
+        top: the factor of a letter that leaves the rolling hash.
         bits: uint64 [words], a filter: bit h >> shift is set for each hash h.
         slots: int64 [a power of two], open addressing: position in `hashes`, or -1.
         hashes: uint64 [hashes], distinct; occurrences of hash i are firsts[i] to firsts[i + 1].
         items, places: int64 [occurrences]: item, and first letter in it.
     """
 
+    letters: Codes
+    starts: Offsets
+    needed: Integers
     width: int
+    top: np.uint64
     bits: Hashes
     shift: int
     slots: Integers
@@ -80,23 +85,9 @@ class _Index:
 Found = npt.NDArray[np.int64]
 
 
-def _matches_plain(
-    codes: Codes,
-    starts: Offsets,
-    folded: Codes,
-    width: int,
-    top: np.uint64,
-    bits: Hashes,
-    shift: int,
-    slots: Integers,
-    hashes: Hashes,
-    firsts: Integers,
-    items: Integers,
-    places: Integers,
-    item_letters: Codes,
-    item_starts: Offsets,
-    needed: Integers,
-) -> Found:
+def _matches_plain(codes: Codes, starts: Offsets, folded: Codes, index: _Index) -> Found:
+    width, items, places = index.width, index.items, index.places
+    item_letters, item_starts = index.letters, index.starts
     rows: set[tuple[int, int, int, int, int, int]] = set()
     known = {
         item_letters[item_starts[item] + place : item_starts[item] + place + width].tobytes(): None
@@ -116,37 +107,23 @@ def _matches_plain(
                     back += 1
                 while at + ahead < len(text) and place + ahead < len(own) and text[at + ahead] == own[place + ahead]:
                     ahead += 1
-                if back + ahead >= needed[item]:
+                if back + ahead >= index.needed[item]:
                     first, last = int(raw[at - back]), int(raw[at + ahead - 1]) + 1
                     rows.add((document, item, first, last, place - back, place + ahead))
     return np.array(sorted(rows), np.int64).reshape(-1, 6)
 
 
 @compiled(fallback=_matches_plain)
-def _matches(
-    codes: Codes,
-    starts: Offsets,
-    folded: Codes,
-    width: int,
-    top: np.uint64,
-    bits: Hashes,
-    shift: int,
-    slots: Integers,
-    hashes: Hashes,
-    firsts: Integers,
-    items: Integers,
-    places: Integers,
-    item_letters: Codes,
-    item_starts: Offsets,
-    needed: Integers,
-) -> Found:
+def _matches(codes: Codes, starts: Offsets, folded: Codes, index: _Index) -> Found:
+    width, top, bits, slots, hashes = index.width, index.top, index.bits, index.slots, index.hashes
+    item_letters, item_starts = index.letters, index.starts
     rows, number = np.empty((64, 6), np.int64), 0
     last, at_raw = np.zeros(width, np.uint64), np.zeros(width, np.int64)
     total = len(item_starts) - 1
     # Where each item matched last: document, distance between document and item in letters, letter where it ended.
     in_document, distance, until = np.full(total, -1), np.zeros(total, np.int64), np.zeros(total, np.int64)
     mask = len(slots) - 1
-    amount = np.uint64(shift)
+    amount = np.uint64(index.shift)
     for document in range(len(starts) - 1):
         last[:] = 0
         rolling = np.uint64(0)
@@ -172,8 +149,8 @@ def _matches(
             if entry < 0:
                 continue
             at = count - width
-            for occurrence in range(firsts[entry], firsts[entry + 1]):
-                item, place = items[occurrence], places[occurrence]
+            for occurrence in range(index.firsts[entry], index.firsts[entry + 1]):
+                item, place = index.items[occurrence], index.places[occurrence]
                 if in_document[item] == document and distance[item] == at - place and at < until[item]:
                     continue
                 begin, end = item_starts[item], item_starts[item + 1]
@@ -201,7 +178,7 @@ def _matches(
                         from_ -= 1
                         first = raw
                     raw -= 1
-                if own - from_ < needed[item]:
+                if own - from_ < index.needed[item]:
                     continue
                 if number == len(rows):
                     more = np.empty((2 * number, 6), np.int64)
@@ -212,6 +189,56 @@ def _matches(
                 rows[number, 4], rows[number, 5] = from_ - begin, own - begin
                 number += 1
     return rows[:number].copy()
+
+
+def _indexed(texts: Sequence[Codes], characters: int) -> _Index:
+    """
+    Args:
+        texts: of each item, the characters that count.
+        characters: letters that a document and an item must share.
+    """
+    width = min(SEED, characters)
+    item_letters = np.concatenate([np.empty(0, np.uint32), *texts])
+    item_starts = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    hashes, items, places = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for item, text in enumerate(texts):
+        length = len(text)
+        if length < width:
+            continue
+        seeds = np.arange(0, length - width + 1, characters - width + 1)
+        if length < characters:
+            seeds = seeds[:1]
+        sums = np.zeros(len(seeds), np.uint64)
+        for offset in range(width):
+            sums = sums * BASE + text[seeds + offset]
+        distinct, first = np.unique(mix(sums), return_index=True)
+        hashes.append(distinct)
+        places.append(seeds[first])
+        items.append(np.full(len(first), item))
+    every = np.concatenate(hashes)
+    order = np.argsort(every, kind="stable")
+    every, item_of, place_of = every[order], np.concatenate(items)[order], np.concatenate(places)[order]
+    starts, ends = runs(every)
+    few = ends - starts <= OCCURRENCES
+    keep = np.repeat(few, ends - starts)
+    every, item_of, place_of = every[keep], item_of[keep], place_of[keep]
+    starts, _ = runs(every)
+    keys = every[starts]
+    size = 1 << max(int(2 * len(keys)).bit_length(), 6)
+    slots = np.full(size, -1, np.int64)
+    for entry, slot in enumerate((keys & np.uint64(size - 1)).tolist()):
+        while slots[slot] >= 0:
+            slot = (slot + 1) & (size - 1)
+        slots[slot] = entry
+    exponent = max(int(FILTER_BITS * len(keys)).bit_length(), 6)
+    bits = np.zeros((1 << exponent) // 64, np.uint64)
+    bit = keys >> np.uint64(64 - exponent)
+    np.bitwise_or.at(bits, (bit >> np.uint64(6)).astype(np.int64), np.uint64(1) << (bit & np.uint64(63)))
+    return _Index(
+        item_letters, item_starts, np.minimum(np.diff(item_starts), characters), width,
+        np.uint64(pow(int(BASE), width, 2**64)), bits, 64 - exponent, slots, keys, np.append(starts, len(every)),
+        item_of, place_of,
+    )  # fmt: skip
 
 
 class Protected:
@@ -238,50 +265,9 @@ class Protected:
                 texts.append(fold_all(letters([item.text]).codes)[0])
             except UnicodeEncodeError as error:
                 raise BadInput(f"item {item.id!r} holds a lone surrogate", where=item.task) from error
-        self._starts = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-        self._letters = np.concatenate([np.empty(0, np.uint32), *texts])
-        lengths = np.diff(self._starts)
-        self._needed = np.minimum(lengths, characters)
-        self._index = self._indexed(min(SEED, characters))
+        self._index = _indexed(texts, characters)
         found = set(self._index.items.tolist())
         self.unchecked = tuple(item for item in range(len(self.items)) if item not in found)
-
-    def _indexed(self, width: int) -> _Index:
-        hashes, items, places = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for item, (begin, end) in enumerate(zip(self._starts[:-1].tolist(), self._starts[1:].tolist(), strict=True)):
-            length = end - begin
-            if length < width:
-                continue
-            seeds = np.arange(0, length - width + 1, self.characters - width + 1)
-            if length < self.characters:
-                seeds = seeds[:1]
-            sums = np.zeros(len(seeds), np.uint64)
-            for offset in range(width):
-                sums = sums * BASE + self._letters[begin + seeds + offset]
-            distinct, first = np.unique(mix(sums), return_index=True)
-            hashes.append(distinct)
-            places.append(seeds[first])
-            items.append(np.full(len(first), item))
-        every = np.concatenate(hashes)
-        order = np.argsort(every, kind="stable")
-        every, item_of, place_of = every[order], np.concatenate(items)[order], np.concatenate(places)[order]
-        starts, ends = runs(every)
-        few = ends - starts <= OCCURRENCES
-        keep = np.repeat(few, ends - starts)
-        every, item_of, place_of = every[keep], item_of[keep], place_of[keep]
-        starts, _ = runs(every)
-        keys = every[starts]
-        size = 1 << max(int(2 * len(keys)).bit_length(), 6)
-        slots = np.full(size, -1, np.int64)
-        for entry, slot in enumerate((keys & np.uint64(size - 1)).tolist()):
-            while slots[slot] >= 0:
-                slot = (slot + 1) & (size - 1)
-            slots[slot] = entry
-        exponent = max(int(FILTER_BITS * len(keys)).bit_length(), 6)
-        bits = np.zeros((1 << exponent) // 64, np.uint64)
-        bit = keys >> np.uint64(64 - exponent)
-        np.bitwise_or.at(bits, (bit >> np.uint64(6)).astype(np.int64), np.uint64(1) << (bit & np.uint64(63)))
-        return _Index(width, bits, 64 - exponent, slots, keys, np.append(starts, len(every)), item_of, place_of)
 
     def contaminated(self, documents: Letters, min_share: float) -> list[list[Contamination]]:
         """For each document the items it holds at least `min_share` of, one entry for each stretch, by start.
@@ -289,12 +275,12 @@ class Protected:
         A document's share of an item: the item's letters in any run of `characters` that both have.
         """
         result: list[list[Contamination]] = [[] for _ in range(len(documents))]
-        rows = np.unique(self._run(documents), axis=0)
+        rows = np.unique(_matches(documents.codes, documents.starts, table(), self._index), axis=0)
         starts, ends = runs(rows[:, :2])
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             document, number = rows[start, :2].tolist()
             held = merged((int(first), int(last)) for first, last in rows[start:end, 4:6])
-            length = int(self._starts[number + 1] - self._starts[number])
+            length = int(self._index.starts[number + 1] - self._index.starts[number])
             share = sum(last - first for first, last in held) / length
             if share < min_share:
                 continue
@@ -302,11 +288,3 @@ class Protected:
             for first, last in merged((int(first), int(last)) for first, last in rows[start:end, 2:4]):
                 result[document].append(Contamination(item.task, item.id, first, last, share))
         return [sorted(each, key=lambda one: (one.start, one.end, one.task, one.item)) for each in result]
-
-    def _run(self, documents: Letters) -> Found:
-        index = self._index
-        top = np.uint64(pow(int(BASE), index.width, 2**64))
-        return _matches(
-            documents.codes, documents.starts, table(), index.width, top, index.bits, index.shift, index.slots,
-            index.hashes, index.firsts, index.items, index.places, self._letters, self._starts, self._needed,
-        )  # fmt: skip

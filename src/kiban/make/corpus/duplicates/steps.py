@@ -3,7 +3,8 @@
 known          i  fingerprints of a known corpus's file
 exact-sent     g  sha256 of a group of shards            -> exact, by sha256
 exact          p  which documents are copies of which    -> near-sent and clusters, by group
-near-sent      g  band hashes of documents, less copies  -> near, by hash
+near-sent      g  band hashes of documents, less copies  -> buckets, by hash
+buckets        p  documents with a hash in common        -> near, by their first document
 near           p  pairs of near duplicates
 clusters       0  which document of each cluster stays; verdicts without cuts, a file for each group
 repeats-sent   g  named runs of passages and counted lines of the documents that stay -> by hash
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,16 @@ import numpy as np
 
 from kiban.make.corpus.duplicates import boilerplate, clusters, fingerprints, passages, verdicts
 from kiban.make.corpus.duplicates.against import known_fingerprints
-from kiban.make.corpus.duplicates.exchange import Integers, Records, partition_of, receive, send
+from kiban.make.corpus.duplicates.exchange import Integers, Records, partition_of, receive, runs, send
 from kiban.make.corpus.duplicates.fingerprints import Fingerprints
 from kiban.make.corpus.duplicates.minhash import BANDS, mix
 from kiban.make.corpus.duplicates.plan import Plan, read_checked
 from kiban.make.corpus.duplicates.texts import ROW_BITS, ROW_MASK, ShardTexts, Table, code_points, number
 from kiban.make.corpus.edits import Edit
 from kiban.make.corpus.items import Damaged, Item, Making, find
+
+# Documents of one shard in a row, whose buckets are compared in one place, up to so many documents in a bucket.
+NEIGHBOURS, LARGE_BUCKET = 64, 256
 
 Step = Callable[[Plan, Path, int, Making], None]
 
@@ -56,6 +60,10 @@ def _fingerprints(plan: Plan, shard: int) -> Fingerprints:
     if found is None or len(found.ranks) != one.documents:
         raise Damaged(one.fingerprints.parent, one.fingerprints.name)
     return found
+
+
+def _texts(plan: Plan) -> ShardTexts:
+    return ShardTexts(lambda shard: Table(plan.shards[shard].texts, _fingerprints(plan, shard).sha256))
 
 
 def _numbers(plan: Plan, shard: int) -> Integers:
@@ -121,14 +129,26 @@ def near_sent(plan: Plan, folder: Path, index: int, item: Making) -> None:
         records["hash"], records["document"] = found.bands[alone], documents[alone, None]
         parts.append(records.ravel())
     records = np.concatenate(parts)
-    count = plan.partitions["near"]
+    count = plan.partitions["buckets"]
     send(item, "members", records, partition_of(records["hash"], count), count)
 
 
-def near(plan: Plan, folder: Path, index: int, item: Making) -> None:
+def bucketed(plan: Plan, folder: Path, index: int, item: Making) -> None:
     senders = finished(plan, folder, "near-sent", len(plan.groups))
+    members = clusters.buckets(receive(senders, "members", index, clusters.MEMBER), plan.first_known)
+    starts, ends = runs(members["hash"])
+    # Near duplicates share many buckets, and neighbours are read together: so both go to one place. Not the largest
+    # buckets: all those of a document in one place could be more than fits.
+    blocks = mix(members["document"][starts].view(np.uint64) // np.uint64(NEIGHBOURS) + np.uint64(1))
+    named = np.where(ends - starts > LARGE_BUCKET, members["hash"][starts], blocks)
+    count = plan.partitions["near"]
+    send(item, "members", members, np.repeat(partition_of(named, count), ends - starts), count)
+
+
+def near(plan: Plan, folder: Path, index: int, item: Making) -> None:
+    senders = finished(plan, folder, "buckets", plan.partitions["buckets"])
     members = receive(senders, "members", index, clusters.MEMBER)
-    texts = ShardTexts([shard.texts for shard in plan.shards])
+    texts = _texts(plan)
     config = plan.config
     found = clusters.edges(members, texts, config.threshold, config.shingle_characters, plan.first_known)
     send(item, "edges", found, np.zeros(len(found), np.int64), 1)
@@ -181,17 +201,16 @@ def _clustered(plan: Plan, folder: Path, group: int) -> verdicts.Verdicts:
     return verdicts.read(finished(plan, folder, "clusters", 1)[0].read(f"{group:05d}.npz"))
 
 
-def _kept(plan: Plan, group: int, found: verdicts.Verdicts) -> Iterator[tuple[int, int, int, str]]:
-    """(shard, row, row in the group, text) of the documents of a group that stay."""
-    position = 0
+def _kept(plan: Plan, group: int, found: verdicts.Verdicts) -> Iterator[tuple[int, Fingerprints, int, int, str]]:
+    """(shard, its fingerprints, row, row in the group, text) of the documents of a group that stay."""
+    begin = 0
     for shard in range(*plan.groups[group]):
-        row = -1
-        for row, text in enumerate(Table(plan.shards[shard].texts).texts()):
-            if position + row < len(found) and found.outcomes[position + row] == verdicts.KEPT:
-                yield shard, row, position + row, text
-        if row + 1 != plan.shards[shard].documents:
-            raise Damaged(plan.shards[shard].texts.parent, plan.shards[shard].texts.name)
-        position += row + 1
+        marks = _fingerprints(plan, shard)
+        texts = chain.from_iterable(Table(plan.shards[shard].texts, marks.sha256).batches())
+        for row, text in enumerate(texts):
+            if found.outcomes[begin + row] == verdicts.KEPT:
+                yield shard, marks, row, begin + row, text
+        begin += len(marks.ranks)
 
 
 def repeats_sent(plan: Plan, folder: Path, index: int, item: Making) -> None:
@@ -200,18 +219,17 @@ def repeats_sent(plan: Plan, folder: Path, index: int, item: Making) -> None:
     kinds: list[Any] = [np.empty(0, passages.RUN)]
     hashes: list[Any] = []
     sources: list[int] = []
-    marks = {shard: _fingerprints(plan, shard) for shard in range(*plan.groups[index])}
-    for shard, row, _, text in _kept(plan, index, found):
+    for shard, marks, row, _, text in _kept(plan, index, found):
         codes = code_points(text)
         if config.passages:
             named, places = passages.named_runs(codes, config.passages.min_characters)
             records = np.empty(len(named), passages.RUN)
             records["hash"], records["at"] = named, places
-            records["rank"], records["document"] = marks[shard].ranks[row], number(shard, row)
+            records["rank"], records["document"] = marks.ranks[row], number(shard, row)
             kinds.append(records)
         if config.boilerplate:
             hashes.append(np.unique(boilerplate.lines(codes, config.boilerplate.min_characters)[0]))
-            sources.append(int(marks[shard].sources[row]))
+            sources.append(int(marks.sources[row]))
     if config.passages:
         records, count = np.concatenate(kinds), plan.partitions["passages"]
         # Mixed again: the runs that are named are those with low hashes.
@@ -226,7 +244,7 @@ def repeated(plan: Plan, folder: Path, index: int, item: Making) -> None:
     assert plan.config.passages is not None
     senders = finished(plan, folder, "repeats-sent", plan.own_groups)
     records = receive(senders, "runs", index, passages.RUN)
-    texts = ShardTexts([shard.texts for shard in plan.shards])
+    texts = _texts(plan)
     found = passages.spans(records, texts, plan.config.passages.min_characters)
     send(item, "spans", found, _group_of(plan, found["document"]), plan.own_groups)
 
@@ -259,13 +277,12 @@ def final(plan: Plan, folder: Path, index: int, item: Making) -> None:
             for source in np.unique(records["source"]).tolist():
                 frequent[source] = np.sort(records["hash"][records["source"] == source])
         edits: list[tuple[int, list[Edit], int]] = []
-        marks = {shard: _fingerprints(plan, shard) for shard in range(*plan.groups[index])}
-        for shard, row, position, text in _kept(plan, index, found):
+        for shard, marks, row, position, text in _kept(plan, index, found):
             first, last = np.searchsorted(spans["document"], [number(shard, row), number(shard, row) + 1])
             pairs = zip(spans["start"][first:last].tolist(), spans["end"][first:last].tolist(), strict=True)
             intervals = [passages.whole_sentences(text, start, end) for start, end in passages.merged(pairs)]
             gone = [interval for interval in intervals if interval is not None]
-            source = int(marks[shard].sources[row])
+            source = int(marks.sources[row])
             if config.boilerplate and source in frequent:
                 hashes, begins, ends = boilerplate.lines(code_points(text), config.boilerplate.min_characters)
                 which = np.isin(hashes, frequent[source])
@@ -284,6 +301,7 @@ STEPS: dict[str, Step] = {
     "exact-sent": exact_sent,
     "exact": exact,
     "near-sent": near_sent,
+    "buckets": bucketed,
     "near": near,
     "clusters": cluster,
     "repeats-sent": repeats_sent,

@@ -1,12 +1,15 @@
-"""Texts of documents by their number, from shards on disk, with a bounded cache.
+"""Texts of documents by their number, from shards on disk, each checked, with a bounded cache.
 
 A document's number is `shard << 32 | row`. Shards are Arrow IPC files, or Parquet files, with a column `text`; what
-is read and kept at a time is a record batch (or row group), so batches of a megabyte make single reads cheap.
+is read and kept at a time is a record batch (or row group), so batches of a megabyte make single reads cheap. A
+file's own checksum would cost reading all of it for one document; so each text is held against its sha256 instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kiban.make.corpus.items import Damaged
 from kiban.make.corpus.letters import Codes
 
 ROW_BITS = 32
@@ -64,6 +68,15 @@ class Cache:
         return value
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What Arrow says of a file that is not what was written, or is gone, as `Damaged`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise Damaged(path.parent, path.name) from error
+
+
 class Table:
     """One open file of texts, read batch by batch.
 
@@ -71,52 +84,97 @@ class Table:
         starts: int64 [batches + 1], row numbers.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sha256: npt.NDArray[np.uint8]) -> None:
+        """
+        Args:
+            sha256: uint8 [rows, 32], of the texts' UTF-8 bytes as they were written.
+
+        Raises:
+            Damaged: the file is not what was written, as far as can be told without reading the texts.
+        """
+        self.path, self._sha256 = path, sha256
         self._file: Any
-        self._parquet = path.suffix == ".parquet"
-        if self._parquet:
-            self._file = pq.ParquetFile(path)
-            about = self._file.metadata
-            lengths = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
-        else:
-            self._file = _open(path, "text")
-            # An Arrow file does not say how long its batches are: the cheapest column to read does.
-            fields = pa.ipc.open_file(pa.OSFile(str(path))).schema
-            fixed = [field.name for field in fields if pa.types.is_fixed_size_binary(field.type)]
-            narrow = _open(path, fixed[0]) if fixed else self._file
-            lengths = [narrow.get_batch(batch).num_rows for batch in range(narrow.num_record_batches)]
+        with reading(path):
+            if path.suffix == ".parquet":
+                self._file = pq.ParquetFile(path)
+                about = self._file.metadata
+                lengths = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
+            else:
+                schema = _open(path).schema
+                self._file = _open(path, schema.get_field_index("text"))
+                # An Arrow file does not say how long its batches are: the cheapest column to read does.
+                fixed = [place for place, kind in enumerate(schema.types) if pa.types.is_fixed_size_binary(kind)]
+                narrow = _open(path, fixed[0]) if fixed else self._file
+                lengths = [narrow.get_batch(batch).num_rows for batch in range(narrow.num_record_batches)]
         self.starts: npt.NDArray[np.int64] = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+        if self.starts[-1] != len(sha256):
+            raise Damaged(path.parent, path.name)
 
     def read(self, batch: int) -> Any:
-        """The texts of one batch, an Arrow array of strings."""
-        if self._parquet:
-            return self._file.read_row_group(batch, columns=["text"]).column(0).combine_chunks()
-        return self._file.get_batch(batch).column(0)
+        """The texts of one batch, an Arrow array of strings, unchecked.
 
-    def texts(self) -> Iterator[str]:
-        """All texts in their order, a batch held at a time."""
+        Raises:
+            Damaged: it cannot be read.
+        """
+        with reading(self.path):
+            if isinstance(self._file, pq.ParquetFile):
+                return self._file.read_row_group(batch, columns=["text"]).column(0).combine_chunks()
+            return self._file.get_batch(batch).column(0)
+
+    def text(self, batch: int, column: Any, row: int) -> str:
+        """The text of the row-th document of a batch.
+
+        Args:
+            column: of `read`.
+
+        Raises:
+            Damaged: it is not the text that was written.
+        """
+        # By way of the buffers: Arrow believes what a file says of where a text begins and ends.
+        with reading(self.path):
+            _, ends, content = column.buffers()
+            wide = np.int64 if pa.types.is_large_string(column.type) else np.int32
+            start, end = np.frombuffer(ends, wide)[column.offset + row : column.offset + row + 2].tolist()
+            encoded = memoryview(content or b"")[start:end]
+            if hashlib.sha256(encoded).digest() != self._sha256[int(self.starts[batch]) + row].tobytes():
+                raise ValueError("another text")
+            return str(encoded, "utf-8")
+
+    def batches(self) -> Iterator[list[str]]:
+        """All texts in their order, by batches, of which one is held at a time.
+
+        Raises:
+            Damaged: one is not the text that was written.
+        """
         for batch in range(len(self.starts) - 1):
-            yield from self.read(batch).to_pylist()
-
-    def __len__(self) -> int:
-        return int(self.starts[-1])
+            column = self.read(batch)
+            yield [self.text(batch, column, row) for row in range(len(column))]
 
 
 class ShardTexts:
-    """`Texts` over files: `paths[shard]`, each opened when it is first needed."""
+    """`Texts` over files.
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    Args:
+        open_table: makes a shard's `Table`, when it is first needed.
+    """
+
+    def __init__(self, open_table: Callable[[int], Table]) -> None:
         # Nothing here refers to itself: what is kept is to go with the last use, not with the next collection.
-        tables = self._tables = Cache(lambda shard: Table(paths[shard]), lambda table: 1, OPEN_FILES)
+        tables = self._tables = Cache(open_table, lambda table: 1, OPEN_FILES)
         self._batches = Cache(
             lambda place: tables(place[0]).read(place[1]), lambda column: int(column.nbytes), BATCH_BYTES
         )
 
     def codes(self, document: int) -> Codes:
+        """uint32 [characters]: the document's code points.
+
+        Raises:
+            Damaged: it is not the text that was written.
+        """
         shard, row = document >> ROW_BITS, document & ROW_MASK
-        starts = self._tables(shard).starts
-        batch = int(np.searchsorted(starts, row, side="right")) - 1
-        return code_points(self._batches((shard, batch))[row - int(starts[batch])].as_py())
+        table: Table = self._tables(shard)
+        batch = int(np.searchsorted(table.starts, row, side="right")) - 1
+        return code_points(table.text(batch, self._batches((shard, batch)), row - int(table.starts[batch])))
 
 
 def code_points(text: str) -> Codes:
@@ -124,8 +182,8 @@ def code_points(text: str) -> Codes:
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
-def _open(path: Path, column: str) -> Any:
+def _open(path: Path, field: int | None = None) -> Any:
+    """An Arrow file, of which only one column is read."""
     # Not mapped into memory: pages that were touched would count as this process's.
-    schema = pa.ipc.open_file(pa.OSFile(str(path))).schema
-    options = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(column)])
+    options = pa.ipc.IpcReadOptions(included_fields=None if field is None else [field])
     return pa.ipc.open_file(pa.OSFile(str(path)), options=options)
