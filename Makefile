@@ -33,7 +33,7 @@ MODELS := tests/make/model tests/make/tokenizer $(wildcard tests/make/test_*.py)
 
 # The loops of the corpus's rules, compiled once: else each test process would compile them.
 loops: setup
-	$(BIN)/python -m kiban.make.corpus.curating
+	$(BIN)/python -m kiban.make.corpus.loops
 
 test: loops
 	$(BIN)/pytest -n 3 --dist loadfile -m '$(FAST)' $(addprefix --ignore=,$(MODELS))

@@ -19,7 +19,6 @@ from kiban.make.corpus.formats.events import Record
 from kiban.make.corpus.gathering import raw_batch
 from kiban.make.corpus.items import find, making
 from kiban.make.corpus.letters import letters
-from kiban.make.corpus.quality.profile import compile_loops
 from kiban.make.corpus.reader import ANCHORS
 from kiban.make.corpus.rights.withdrawal import Withdrawn
 
@@ -88,8 +87,7 @@ def load(work: tuple[CorpusConfig, Path]) -> None:
     curator = _curator(config.model_dump_json(), base_folder)
     curated = Curated()
     curator.curate(raw_batch([row]), config.sources[0], curated)
-    kept = _kept(curated.candidates)
-    _fingerprints(kept, config, 0)
+    _fingerprints(curated.candidates, config, 0)
 
 
 def curate(work: Curating) -> None:
@@ -118,10 +116,10 @@ def curate(work: Curating) -> None:
             batches = pa.ipc.open_file(pa.py_buffer(raw.read(work.shard)))
             for number in range(batches.num_record_batches):
                 curator.curate(batches.get_batch(number), source, curated)
-                staying = _kept(curated.candidates)
-                kept.write_batch(staying)
+                staying = [candidate for candidate in curated.candidates if not candidate.rule]
+                kept.write_batch(_kept(staying))
                 marks.append(_fingerprints(staying, work.config, work.source))
-                characters += sum(len(one.text) for one in curated.candidates if not one.rule)
+                characters += sum(len(one.text) for one in staying)
                 dropped.write_batch(_dropped(curated.candidates))
                 audit.write_batch(_audited(curated.audit))
         joined(marks, work.config.duplicates.shingle_characters).write(item.folder / FINGERPRINTS)
@@ -134,20 +132,18 @@ def curate(work: Curating) -> None:
         }
 
 
-def _kept(candidates: list[Candidate]) -> pa.RecordBatch:
-    rows = [candidate for candidate in candidates if not candidate.rule]
+def _kept(rows: Sequence[Candidate]) -> pa.RecordBatch:
     columns = {name: [getattr(row, name) for row in rows] for name in KEPT.names}
     return batch(columns | {"rephrase": [row.rephrase or None for row in rows]}, KEPT)
 
 
-def _fingerprints(kept: pa.RecordBatch, config: CorpusConfig, source: int) -> Fingerprints:
+def _fingerprints(rows: Sequence[Candidate], config: CorpusConfig, source: int) -> Fingerprints:
     """Hashes by which duplicates are found; those for near ones only where they are looked for."""
-    duplicates = config.duplicates
-    sha256, ranks = kept["sha256"].to_pylist(), kept["rank"].to_pylist()
-    sources = [source] * len(ranks)
-    if duplicates.near:
-        return fingerprints(letters(kept["text"].to_pylist()), sha256, ranks, sources, duplicates.shingle_characters)
-    return exact_fingerprints(sha256, ranks, sources, duplicates.shingle_characters)
+    width = config.duplicates.shingle_characters
+    about = [row.sha256 for row in rows], [row.rank for row in rows], [source] * len(rows)
+    if config.duplicates.near:
+        return fingerprints(letters([row.text for row in rows]), *about, width)
+    return exact_fingerprints(*about, width)
 
 
 def _dropped(candidates: list[Candidate]) -> pa.RecordBatch:
@@ -159,15 +155,3 @@ def _dropped(candidates: list[Candidate]) -> pa.RecordBatch:
 
 def _audited(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
     return batch({name: [row[place] for row in rows] for place, name in enumerate(AUDIT.names)}, AUDIT)
-
-
-def compile_all() -> None:
-    """Compile every loop that some recipe's corpus needs, where that was not done on this machine."""
-    source = {"name": "-", "path": "-", "owner": "-", "licence": "MIT", "uses": ("train",)}
-    every = {"repair": {"variants": "unify"}, "quality": {}, "privacy": {}, "duplicates": {}}
-    load((CorpusConfig.model_validate({"sources": (source,), **every}), Path()))
-    compile_loops()  # of the other profiles
-
-
-if __name__ == "__main__":
-    compile_all()

@@ -1,9 +1,8 @@
-"""The compiled loops against their NumPy twins, and against regular expressions."""
+"""The compiled loop against its NumPy twin, and against regular expressions."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,23 +10,49 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kiban.make.corpus.letters import letters
-from kiban.make.corpus.privacy import scan
+from kiban.make.corpus.privacy.lexicon import (
+    NAME,
+    NUMBER,
+    SEPARATORS,
+    SIGN,
+    SORTS,
+    SURNAME,
+    TOKENS,
+    WORD,
+    Strings,
+    lexicon,
+    sorted_words,
+    spelt,
+)
+from kiban.make.corpus.privacy.scan import look
 
-TABLE = scan.flags()
-TEXTS = st.lists(st.text("09５-－() 　.．aZ:あ中𠮷/=", max_size=40), max_size=5)
-SURNAMES = scan.Names(["佐藤", "藤", "森", "小野", "小野寺", "勅使河原"])
-GIVEN = scan.Names(["太郎", "郎", "さくら", "花", "龍之介", "一"])
-NAMED = st.lists(st.text("佐藤森小野寺勅使河原太郎さくら花龍之介一 　様氏はの。:𠮷", max_size=20), max_size=5)
+TEXTS = st.lists(st.text("09５-－() 　.．aZ:@＠あ中𠮷/=", max_size=40), max_size=5)
+WORDS = sorted_words(["佐藤", "藤太", "佐藤太郎", "藤", "氏名", "氏", "小野市", "小野", "-----B", "郎さく"])
+SURNAMES = Strings(spelt(["佐藤", "藤", "森", "小野", "小野寺", "勅使河原"]))
+GIVEN = Strings(spelt(["太郎", "郎", "さくら", "花", "龍之介", "一"]))
+LEXICON = lexicon(WORDS, SURNAMES, GIVEN)
+NOTHING = lexicon([], Strings(spelt([])), Strings(spelt([])))
+NAMED = st.lists(st.text("佐藤森小野寺勅使河原太郎さくら花龍之介一 　様氏名市はの。:𠮷-B", max_size=20), max_size=5)
+Rows = list[tuple[int, ...]]
 
 
-def both(function: Any, texts: list[str], *more: Any) -> list[list[int]]:
+def both(texts: list[str]) -> dict[int, list[Rows]]:
+    """What is seen in each text, by sort; equal compiled and not."""
     given_letters = letters(texts)
-    arguments = (given_letters.codes, given_letters.starts, TABLE, *more)
-    first, second = function.compiled(*arguments), function.fallback(*arguments)
-    for one, other in zip(first, second, strict=True):
-        assert one.dtype == other.dtype == np.int64
-        assert one.tolist() == other.tolist()
-    return [column.tolist() for column in first]
+    seen: list[list[Rows]] = []
+    for run in (look.compiled, look.fallback):
+        rows = run(given_letters.codes, given_letters.starts, LEXICON)
+        assert rows.dtype == np.int64
+        columns: list[Rows] = [[] for _ in range(SORTS * len(texts))]
+        for place, *row in rows.tolist():
+            columns[place].append(tuple(row))
+        seen.append(columns)
+    assert seen[0] == seen[1]
+    return {sort: seen[0][sort::SORTS] for sort in range(SORTS)}
+
+
+def spans(texts: list[str], sort: int) -> list[list[tuple[int, ...]]]:
+    return [[row[:2] for row in rows] for rows in both(texts)[sort]]
 
 
 @given(TEXTS)
@@ -35,69 +60,88 @@ def both(function: Any, texts: list[str], *more: Any) -> list[list[int]]:
 @example(["1.2.3.4", "1234567", "123456"])
 @example(["12-34（56）7", "12---34567", "1", "2345678"])
 @settings(max_examples=300, deadline=None)
-def test_number_groups(texts: list[str]) -> None:
-    begins, ends = both(scan.number_groups, texts)
-    separators = re.escape(scan.SEPARATORS)
-    expected, offset = [], 0
-    for text in texts:
+def test_numbers(texts: list[str]) -> None:
+    separators = re.escape(SEPARATORS)
+    for text, found in zip(texts, spans(texts, NUMBER), strict=True):
+        expected = []
         for match in re.finditer(f"[0-9０-９](?:[{separators}]{{0,2}}[0-9０-９])*", text):
             digits = sum(each.isdigit() for each in match[0])
             dots = sum(each in ".．" for each in match[0])
             if digits >= 7 or (digits >= 4 and dots >= 3):
-                expected.append((offset + match.start(), offset + match.end()))
-        offset += len(text)
-    assert list(zip(begins, ends, strict=True)) == expected
+                expected.append(match.span())
+        assert found == expected
 
 
 @given(TEXTS)
 @example(["a" * 15 + "0", "a" * 16, "0" * 16, "::1:ab"])
+@example(["0" + "a" * 15, "a" * 8 + "0" + "a" * 7, "a" * 15, "0"])
 @settings(max_examples=300, deadline=None)
 def test_tokens(texts: list[str]) -> None:
-    begins, ends = both(scan.tokens, texts)
-    expected, offset = [], 0
-    for text in texts:
+    for text, found in zip(texts, spans(texts, TOKENS), strict=True):
+        expected = []
         for match in re.finditer(r"[A-Za-z0-9_./+=:~%-]+", text):
             run = match[0]
             long = len(run) >= 16 and re.search("[0-9]", run) and re.search("[A-Za-z]", run)
             if long or (run.count(":") >= 2 and len(run) >= 6 and re.search("[0-9]", run)):
-                expected.append((offset + match.start(), offset + match.end()))
-        offset += len(text)
-    assert list(zip(begins, ends, strict=True)) == expected
+                expected.append(match.span())
+        assert found == expected
 
 
-def hits(texts: list[str]) -> list[list[int]]:
-    return both(
-        scan.name_hits, texts, SURNAMES.starts, SURNAMES.slots, SURNAMES.numbers, GIVEN.slots, GIVEN.numbers
-    )  # fmt: skip
+@given(TEXTS)
+@example(["a", "@b", "a@@b", "a＠", "＠＠", "Ａ@あ", "あ@a"])
+@settings(max_examples=300, deadline=None)
+def test_signs(texts: list[str]) -> None:
+    for text, found in zip(texts, spans(texts, SIGN), strict=True):
+        assert found == [match.span() for match in re.finditer("(?<=[!-?A-~！-？Ａ-～])[@＠]", text)]
+
+
+@given(NAMED)
+@example(["佐藤太郎", "佐", "藤太", "", "佐藤太", "-" * 8 + "B"])
+@settings(max_examples=400, deadline=None)
+def test_words_are_the_longest_from_the_left(texts: list[str]) -> None:
+    longest_first = re.compile("|".join(sorted(WORDS, key=len, reverse=True)))
+    for text, rows in zip(texts, both(texts)[WORD], strict=True):
+        assert [(begin, end, WORDS[number]) for begin, end, number, *_ in rows] == [
+            (*match.span(), match[0]) for match in longest_first.finditer(text)
+        ]
+
+
+def test_an_empty_lexicon_sees_numbers() -> None:
+    text = letters(["佐藤太郎 1234567"])
+    for run in (look.compiled, look.fallback):
+        assert run(text.codes, text.starts, NOTHING).tolist() == [[NUMBER, 5, 12, 0, 0, 0]]
 
 
 @given(NAMED)
 @settings(max_examples=400, deadline=None)
-def test_name_hits_are_the_same_compiled_or_not(texts: list[str]) -> None:
-    hits(texts)
+def test_names_are_the_same_compiled_or_not(texts: list[str]) -> None:
+    both(texts)
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "sort", "expected"),
     [
-        ("佐藤太郎", [(0, 2, 0, 2), (1, 1, 0, 2)]),  # the second is dropped later: it lies inside the first
-        ("小野寺 さくら。", [(0, 3, 1, 3)]),
-        ("小野花", [(0, 2, 0, 1)]),
-        ("勅使河原龍之介様", [(0, 4, 0, 3)]),
-        ("佐藤太郎丸", [(0, 2, 0, 0)]),  # 郎 is followed by another kanji: no given name
-        ("森は", []),
-        ("森様", [(0, 1, 0, 0)]),
-        ("大森様", []),
-        ("", []),
+        ("佐藤太郎", NAME, [(0, 2, 0, 2), (1, 2, 0, 2)]),  # the second is dropped later: it lies inside the first
+        ("小野寺 さくら。", NAME, [(0, 3, 1, 3)]),
+        ("小野花", NAME, [(0, 2, 0, 1)]),
+        ("勅使河原龍之介様", NAME, [(0, 4, 0, 3)]),
+        ("佐藤太郎丸", NAME, [(0, 2, 0, 0)]),  # 郎 is followed by another kanji: no given name
+        ("佐藤。", SURNAME, [(0, 2, 0, 0)]),
+        ("佐藤", SURNAME, [(0, 2, 0, 0)]),
+        ("佐藤。", NAME, []),
+        ("森は", NAME, []),
+        ("森は", SURNAME, []),
+        ("森様", NAME, [(0, 1, 0, 0)]),
+        ("大森様", NAME, []),
+        ("", NAME, []),
     ],
 )
-def test_name_hits(text: str, expected: list[tuple[int, ...]]) -> None:
-    found = hits([text])
-    assert list(zip(*found[:4], strict=True)) == expected
+def test_names(text: str, sort: int, expected: list[tuple[int, ...]]) -> None:
+    assert [(begin, end, gap, more) for begin, end, _, gap, more in both([text])[sort][0]] == expected
 
 
 def test_a_set_of_names_knows_its_members() -> None:
     names = [f"{chr(0x4E00 + first)}{chr(0x5000 + second)}" for first in range(60) for second in range(60)]
-    found = scan.Names([*names, "五文字の名", "𠮷田"])
+    found = Strings(spelt([*names, "五文字の名", "𠮷田"]))
     assert sorted(found.number(name) for name in names) == list(range(3600))
     assert found.number("𠮷田") == found.number("五文字の名") == found.number("無名") == found.number("") == -1

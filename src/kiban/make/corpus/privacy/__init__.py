@@ -4,6 +4,6 @@
     for text, findings in zip(texts, finder.find(texts, letters(texts))):
         acted = act(text, findings, config, key)
 
-Compiled loops (`scan`) and an automaton of keywords (`keywords`) look at every character and hand on few places;
-plain Python (`numbers`, `network`, `names`, `addresses`, `dates`, `tables`) looks at those with care.
+A compiled loop (`scan`) looks at every character for what `lexicon` lists and hands on few places; plain Python
+(`numbers`, `network`, `names`, `addresses`, `dates`, `tables`) looks at those with care.
 """

@@ -5,6 +5,7 @@ All functions take strings of ASCII digits.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 
 # First two digits: the public safety commission that issued the licence.
@@ -161,12 +162,15 @@ def is_reserved_domain(domain: str) -> bool:
     return last in RESERVED_ENDS or any(domain == name or domain.endswith("." + name) for name in RESERVED_DOMAINS)
 
 
+@functools.lru_cache(4096)
 def is_public_ip(address: str) -> bool:
     """Whether it is the address of a host that the Internet routes.
 
     Not private, of documentation, loopback or multicast; not a network's own (198.51.0.0, 2001:e20::), nor in IPv6 one
     outside of what is given out (2000::/3) or inside 6to4 (2002::/16).
     """
+    if ":" in address and "::" not in address and address.count(":") != 7:
+        return False  # a time, most often
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

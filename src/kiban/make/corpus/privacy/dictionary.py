@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib import resources
 
-from kiban.make.corpus.privacy.scan import Names
+import numpy as np
+
+from kiban.make.corpus.letters import Codes
+from kiban.make.corpus.privacy.lexicon import Strings, packed, spelt
 
 
 def words(listed: str) -> frozenset[str]:
@@ -50,38 +52,46 @@ GEOGRAPHIC = words(
 )
 
 
-@dataclass(frozen=True)
 class Dictionary:
     """Attributes:
+    surnames, given: names of 1 to 4 characters.
     places: numbers of the surnames that are also names of places, or plain words.
-    romaji: surnames in Latin letters, lower case.
-    readings: surname -> its usual reading in hiragana.
     """
 
-    surnames: Names
-    given: Names
-    places: frozenset[int]
-    romaji: frozenset[str]
-    readings: dict[str, str]
+    def __init__(self) -> None:
+        from japanese_personal_name_dataset import load_dataset
+
+        men, women, self._families = load_dataset(include_last_names=True)
+        popular = load_dataset(kind="opti")
+        self.surnames = Strings(_with_variants(spelt(tuple(self._families))))
+        kanji = spelt([name for names in (men, women) for entry in names.values() for name in entry["kanji"]])
+        # 一子 to 九郎 are names; a surname before a surname is a list of surnames.
+        no_names = Strings(spelt((*WORDS, *self._families))).keys
+        keys = packed(kanji)
+        others = no_names[np.minimum(np.searchsorted(no_names, keys), len(no_names) - 1)] != keys
+        kanji = kanji[(kanji[:, 1] > 0) & others]
+        kana = [reading for names in popular for reading in names if 3 <= len(reading) <= 4]
+        self.given = Strings(_with_variants(np.concatenate((kanji, spelt((*ONE_CHARACTER, *kana))))))
+        places = {self.surnames.number(name) for name in (*GEOGRAPHIC, *_city_stems())}
+        self.places = frozenset(places - {-1})
+
+    @functools.cached_property
+    def romaji(self) -> frozenset[str]:
+        """Surnames in Latin letters, lower case."""
+        romaji = frozenset(entry["en"] for entry in self._families.values())
+        return romaji | {name.replace("ou", "o").replace("uu", "u").replace("oo", "o") for name in romaji}
+
+    @functools.cached_property
+    def readings(self) -> dict[str, str]:
+        """Surname -> its usual reading in hiragana."""
+        return {
+            spelling: entry["reading"]
+            for name, entry in self._families.items()
+            for spelling in (name, *(name.replace(usual, variant) for usual, variant in VARIANTS if usual in name))
+        }
 
 
-@functools.cache
-def dictionary() -> Dictionary:
-    from japanese_personal_name_dataset import load_dataset
-
-    men, women, families = load_dataset(include_last_names=True)
-    popular = load_dataset(kind="opti")
-    surnames = Names(_with_variants(families))
-    spellings = {spelling for names in (men, women) for entry in names.values() for spelling in entry["kanji"]}
-    kanji = {name for name in spellings if len(name) > 1 and name not in WORDS and name not in families}
-    # 一子 to 九郎 are names; a surname before a surname is a list of surnames.
-    kana = {reading for names in popular for reading in names if 3 <= len(reading) <= 4}
-    given = Names(_with_variants(kanji | ONE_CHARACTER | kana))
-    places = {surnames.number(name) for name in (*GEOGRAPHIC, *_city_stems())}
-    romaji = frozenset(entry["en"] for entry in families.values())
-    shorter = frozenset(name.replace("ou", "o").replace("uu", "u").replace("oo", "o") for name in romaji)
-    readings = {spelling: entry["reading"] for name, entry in families.items() for spelling in _with_variants([name])}
-    return Dictionary(surnames, given, frozenset(places - {-1}), romaji | shorter, readings)
+dictionary = functools.cache(Dictionary)
 
 
 def municipalities() -> list[str]:
@@ -94,9 +104,10 @@ def _city_stems() -> Iterator[str]:
     return (name[:-1] for name in municipalities() if name.endswith("市"))
 
 
-def _with_variants(names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        yield name
-        for usual, variant in VARIANTS:
-            if usual in name:
-                yield name.replace(usual, variant)
+def _with_variants(codes: Codes) -> Codes:
+    """Names as from `spelt`, and each with one character in each of its other forms."""
+    spellings = [codes]
+    for usual, variant in VARIANTS:
+        having = codes[functools.reduce(np.logical_or, (column == ord(usual) for column in codes.T))]
+        spellings.append(np.where(having == ord(usual), np.uint32(ord(variant)), having))
+    return np.concatenate(spellings)

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from kiban.make.corpus.letters import Letters
-from kiban.make.corpus.privacy import addresses, dates, names, network, numbers, scan, tables
+from kiban.make.corpus.privacy import addresses, dates, names, network, numbers, tables
 from kiban.make.corpus.privacy.config import PrivacyConfig
 from kiban.make.corpus.privacy.context import Meaning
 from kiban.make.corpus.privacy.dictionary import dictionary
 from kiban.make.corpus.privacy.finding import Finding, disjoint
-from kiban.make.corpus.privacy.keywords import Hit, keywords
+from kiban.make.corpus.privacy.keywords import keywords
+from kiban.make.corpus.privacy.lexicon import (
+    NAME,
+    NUMBER,
+    SIGN,
+    SORTS,
+    SURNAME,
+    TOKENS,
+    WORD,
+    Lexicon,
+    Strings,
+    lexicon,
+    spelt,
+)
 from kiban.make.corpus.privacy.ner import recogniser
 from kiban.make.corpus.privacy.placeholders import PLACEHOLDER
+from kiban.make.corpus.privacy.scan import look
 
 # Characters between a word of special care and a person that it is taken to speak of.
 CARE_REACH = 60
@@ -39,8 +55,8 @@ class Finder:
         self.config, self.base_folder = config, base_folder
         self._wanted = frozenset(kind for kind, action in config.actions.items() if action != "ignore")
         self._names = "person_name" in self._wanted
-        self._keywords = keywords()
-        self._dictionary = dictionary()
+        self._lexicon = _lexicon(self._names)
+        self._roles = keywords()[1]
         self._recogniser = recogniser(config.ner)
 
     def find(self, texts: Sequence[str], letters: Letters) -> list[list[Finding]]:
@@ -50,48 +66,42 @@ class Finder:
         """
         if not texts:
             return []
-        table, starts = scan.flags(), letters.starts
-        groups = _per_text(starts, *scan.number_groups(letters.codes, starts, table))
-        runs = _per_text(starts, *scan.tokens(letters.codes, starts, table))
-        hits: list[list[list[int]]] = [[] for _ in texts]
-        if self._names:
-            surnames, given = self._dictionary.surnames, self._dictionary.given
-            hits = _per_text(starts, *scan.name_hits(
-                letters.codes, starts, table, surnames.starts, surnames.slots, surnames.numbers,
-                given.slots, given.numbers,
-            ))  # fmt: skip
+        rows = look(letters.codes, letters.starts, self._lexicon)
+        rows = rows[np.argsort(rows[:, 0], kind="stable")]
+        bounds = np.searchsorted(rows[:, 0], np.arange(len(texts) * SORTS + 1)).tolist()
+        listed = rows[:, 1:].tolist()
+        seen = [listed[first:last] if first < last else [] for first, last in pairwise(bounds)]
         by_model = self._recogniser.find(texts) if self._recogniser and self._names else [()] * len(texts)
         return [
-            self._in_text(text, groups[number], runs[number], hits[number], by_model[number])
+            self._in_text(text, seen[number * SORTS : (number + 1) * SORTS], by_model[number])
             for number, text in enumerate(texts)
         ]
 
     def _in_text(
-        self, text: str, groups: list[list[int]], runs: list[list[int]], hits: list[list[int]],
-        by_model: Sequence[tuple[int, int]],
-    ) -> list[Finding]:  # fmt: skip
-        words = self._keywords.find(text)
-        found = list(network.private_keys(text))
-        for mail in network.emails(text):
+        self, text: str, seen: Sequence[list[list[int]]], by_model: Sequence[tuple[int, int]]
+    ) -> list[Finding]:
+        """
+        Args:
+            seen: for each sort what `scan.look` saw, from its beginning on.
+        """
+        found: list[Finding] = []
+        for mail in network.emails(text, seen[SIGN]):
             found.append(mail)
             if self._names and (named := names.before_mail(text, mail.start)):
                 found.append(named)
-        if runs:
-            found += network.in_tokens(text, runs[0], runs[1])
-        cares, places, spoken = self._by_words(text, words, found)
-        if groups:
+        found += network.in_tokens(text, seen[TOKENS])
+        cares, places, spoken = self._by_words(text, seen[WORD], found)
 
-            def place_follows(end: int) -> bool:
-                begin = end
-                while begin < end + 4 and text[begin : begin + 1] in BETWEEN:
-                    begin += 1
-                position = bisect_left(places, begin)
-                return position < len(places) and places[position] == begin
+        def place_follows(end: int) -> bool:
+            begin = end
+            while begin < end + 4 and text[begin : begin + 1] in BETWEEN:
+                begin += 1
+            position = bisect_left(places, begin)
+            return position < len(places) and places[position] == begin
 
-            found += numbers.in_numbers(text, groups[0], groups[1], place_follows, spoken)
+        found += numbers.in_numbers(text, seen[NUMBER], place_follows, spoken)
         if self._names:
-            if hits:
-                found += names.in_hits(text, list(zip(*hits, strict=True)))
+            found += names.in_hits(text, seen[NAME], seen[SURNAME])
             found += [Finding(begin, end, "person_name", "model") for begin, end in by_model if begin < end]
             found += names.readings(text, [one for one in found if one.kind == "person_name"])
         if not found:
@@ -102,16 +112,15 @@ class Finder:
         return _with_special_care(text, kept, cares) if cares else kept
 
     def _by_words(
-        self, text: str, words: list[Hit], found: list[Finding]
+        self, text: str, words: list[list[int]], found: list[Finding]
     ) -> tuple[list[tuple[int, int, str]], list[int], frozenset[Meaning]]:
         """Adds what labels and names of places lead to; gives words of special care, places, and what is spoken of."""
         cares: list[tuple[int, int, str]] = []
         places: list[int] = []
         spoken: set[Meaning] = set()
-        address_end = header_end = 0
-        roles = self._keywords.roles
-        for begin, end, number in words:
-            role = roles[number]
+        address_end = header_end = key_end = 0
+        for begin, end, number, _, _ in words:
+            role = self._roles[number]
             if role == "place":
                 places.append(begin)
                 if begin >= address_end and (address := addresses.address_at(text, begin, end)):
@@ -132,6 +141,10 @@ class Finder:
             elif role == "password":
                 if password := network.password_at(text, end):
                     found.append(password)
+            elif role == "key":
+                if begin >= key_end and (key := network.private_key_at(text, begin)):
+                    found.append(key)
+                    key_end = key.end
             elif role.startswith("care:"):
                 cares.append((begin, end, role.removeprefix("care:")))
             elif role.startswith("speaks:"):
@@ -142,25 +155,11 @@ class Finder:
         return cares, places, frozenset(spoken)
 
 
-def _per_text(starts: np.ndarray, *columns: np.ndarray) -> list[list[list[int]]]:
-    """For each text its part of `columns`, as lists; the first column holds places, which become the text's own.
-
-    A column of ends is told by being the second of two.
-    """
-    bounds = np.searchsorted(columns[0], starts).tolist()
-    offsets = starts.tolist()
-    per_text: list[list[list[int]]] = []
-    for number in range(len(offsets) - 1):
-        first, last = bounds[number], bounds[number + 1]
-        if first == last:
-            per_text.append([])
-            continue
-        parts = [column[first:last] for column in columns]
-        parts[0] = parts[0] - offsets[number]
-        if len(parts) == 2:
-            parts[1] = parts[1] - offsets[number]
-        per_text.append([part.tolist() for part in parts])
-    return per_text
+@functools.cache
+def _lexicon(with_names: bool) -> Lexicon:
+    nothing = Strings(spelt(()))
+    known = dictionary() if with_names else None
+    return lexicon(keywords()[0], known.surnames if known else nothing, known.given if known else nothing)
 
 
 def _outside_placeholders(text: str, found: list[Finding]) -> list[Finding]:

@@ -1,13 +1,12 @@
-"""The words that say what stands beside them, found in one pass by one automaton (Aho and Corasick 1975)."""
+"""The words that say what stands beside them."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
 
-import daachorse
-
 from kiban.make.corpus.privacy.dictionary import municipalities
+from kiban.make.corpus.privacy.lexicon import sorted_words
 
 
 def listed(words: str) -> tuple[str, ...]:
@@ -64,6 +63,7 @@ PASSWORDS = (
     "PWD",
     "暗証番号",
 )
+KEY_BLOCK = "-----BEGIN "
 POST_CODES = ("〒", "郵便番号")
 PREFECTURES = listed(
     "北海道 青森県 岩手県 宮城県 秋田県 山形県 福島県 茨城県 栃木県 群馬県 埼玉県 千葉県 東京都 神奈川県 新潟県 "
@@ -99,44 +99,29 @@ SPECIAL_CARE = {
     "crime_victim": listed("犯罪被害 被害届 性被害 虐待を受け DV被害 ストーカー被害"),
 }
 
-Hit = tuple[int, int, int]
-
-
-class Keywords:
-    """Finds the words above; `roles[number]` says what a found word is for.
-
-    Roles: "name", "role", "kana", "birth", "born", "password", "post", "place", "speaks:KIND", "care:CATEGORY". A word
-    has one role; "role" words that are shorter than others at the same place give way to those.
-    """
-
-    def __init__(self) -> None:
-        roles: dict[str, str] = {}
-        groups: Sequence[tuple[str, Sequence[str]]] = (
-            ("role", ROLE_LABELS),
-            ("name", NAME_LABELS),
-            ("kana", KANA_LABELS),
-            ("birth", BIRTH_BEFORE),
-            ("born", BIRTH_AFTER),
-            ("password", PASSWORDS),
-            ("post", POST_CODES),
-            ("place", (*PREFECTURES, *municipalities())),
-            *((f"speaks:{kind}", (word,)) for word, kind in SPOKEN.items()),
-            *((f"care:{category}", words) for category, words in SPECIAL_CARE.items()),
-        )
-        for role, words in groups:
-            roles |= dict.fromkeys(words, role)
-        self.words = tuple(roles)
-        self.roles = tuple(roles.values())
-        self._automaton = daachorse.CharwiseDoubleArrayAhoCorasick(
-            list(self.words), daachorse.MATCH_KIND_LEFTMOST_LONGEST
-        )
-
-    def find(self, text: str) -> list[Hit]:
-        """(begin, end, number) of words in `text`, from the left, the longest at each place, not overlapping."""
-        found: list[Hit] = self._automaton.find(text)
-        return found
-
 
 @functools.cache
-def keywords() -> Keywords:
-    return Keywords()
+def keywords() -> tuple[list[str], list[str]]:
+    """The words above in the order of a lexicon, and the role of each.
+
+    Roles: "name", "role", "kana", "birth", "born", "password", "post", "place", "key", "speaks:KIND", "care:CATEGORY".
+    A word has one role.
+    """
+    role_of: dict[str, str] = {}
+    groups: Sequence[tuple[str, Sequence[str]]] = (
+        ("role", ROLE_LABELS),
+        ("name", NAME_LABELS),
+        ("kana", KANA_LABELS),
+        ("birth", BIRTH_BEFORE),
+        ("born", BIRTH_AFTER),
+        ("password", PASSWORDS),
+        ("post", POST_CODES),
+        ("place", (*PREFECTURES, *municipalities())),
+        ("key", (KEY_BLOCK,)),
+        *((f"speaks:{kind}", (word,)) for word, kind in SPOKEN.items()),
+        *((f"care:{category}", words) for category, words in SPECIAL_CARE.items()),
+    )
+    for role, words in groups:
+        role_of |= dict.fromkeys(words, role)
+    words = sorted_words(role_of)
+    return words, [role_of[word] for word in words]

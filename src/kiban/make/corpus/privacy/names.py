@@ -8,13 +8,13 @@ himself; and, once a text has named a person surely, where the same surname stan
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from kiban.make.corpus.privacy.dictionary import dictionary
 from kiban.make.corpus.privacy.finding import Finding
-
-Hit = tuple[int, int, int, int, int]  # place, letters of the surname, blanks, letters of the given name, number
+from kiban.make.corpus.privacy.lexicon import AFTER_SURNAME
 
 HONORIFIC = re.compile(
     "さん|さま(?![たでざよ])|様|氏(?!族|神|子|名)|くん|君(?!主|臨|達)|ちゃん|殿(?!堂|下)|先生|せんせい"
@@ -51,12 +51,12 @@ LINE_BEFORE = re.compile(
     r"[ \t\u3000]{0,3}$"
 )
 FREE_AFTER = re.compile("[はがをにのもとへで、。，．！？!?)）」』\\s]|$")
-# Characters after a surname alone that are worth a closer look.
-TELLING = frozenset("さ様氏く君ち殿先せ代取社副部次課係室主専常会委議教准講院医弁監選容被理校師名印記:：でとが\t")
 KANA_NAME = re.compile("[ぁ-んァ-ヴー]{2,8}[ \u3000・]?[ぁ-んァ-ヴー]{0,8}")
 RUBY = re.compile("[(（]([ぁ-んァ-ヴー]{2,8}[ \u3000・]?[ぁ-んァ-ヴー]{1,8})[)）]")
 PARTICLE = re.compile("は、?")
 READ = re.compile("[ \u3000]?([一-鿿々]{1,3})[(（]([ぁ-んァ-ヴー]{3,12})")
+# All that may follow a surname alone that is a person's.
+BESIDE = re.compile("|".join(each.pattern for each in (HONORIFIC, TITLE, UNKNOWN_GIVEN, READ, SELF)))
 SEPARATOR = re.compile("[)）】\\]」』]?[ \t\u3000]{0,6}(?:[:：=＝|｜][ \t\u3000]{0,6})?")
 FULL_KATAKANA = re.compile("[ァ-ヴー]{2,8}[ \u3000][ァ-ヴー]{2,8}")
 VALUE = re.compile("[一-鿿々ヶ﨑髙ぁ-んァ-ヴー]{1,8}(?:[ \u3000・][一-鿿々ぁ-んァ-ヴー]{1,6})?")
@@ -72,45 +72,58 @@ NO_NAME = re.compile(
 LATIN_BEFORE_MAIL = re.compile(r"(?<![A-Za-z])([A-Z][a-z]{1,14}) ([A-Z][A-Za-z]{1,14})\"? ?[<＜]$")
 
 
-def in_hits(text: str, hits: Sequence[Hit]) -> list[Finding]:
-    """Findings at the places where `scan.name_hits` saw surnames; `hits` are in order of place."""
-    known = dictionary()
+def in_hits(text: str, hits: Sequence[Sequence[int]], bare: Sequence[Sequence[int]]) -> list[Finding]:
+    """Findings where surnames stand.
+
+    Args:
+        hits: the NAMEs of `scan.look`: where the surname begins and ends, its number, blanks, letters of the given
+            name.
+        bare: the SURNAMEs of `scan.look`.
+    """
+    places = dictionary().places
     found: list[Finding] = []
     named: set[int] = set()
     alone: list[tuple[int, int, int]] = []
     speakers: list[tuple[int, int, int]] = []
     end = 0
-    for place, surname, gap, given, number in hits:
+    for place, after, number, gap, given in hits:
         if place < end:
             continue
-        after = place + surname
         if given:
             stop = after + gap + given
-            if _is_full(text, place, surname, gap, given, stop):
+            if _is_full(text, place, after - place, gap, given, stop):
                 found.append(Finding(place, stop, "person_name", "surname and given name"))
                 named.add(number)
                 end = stop
                 continue
-            if text[place - 1 : place] and "一" <= text[place - 1] <= "鿿":
+            if place and "一" <= text[place - 1] <= "鿿":
                 continue
-        following = text[after : after + 1]
-        if following not in TELLING and not ("一" <= following <= "鿿"):
-            alone.append((place, after, number))
-            continue
-        if following in ":：":
+            following = text[after : after + 1]
+            if following not in AFTER_SURNAME and not ("一" <= following <= "鿿"):
+                alone.append((place, after, number))
+                continue
+        if text[after : after + 1] in (":", "："):
             speakers.append((place, after, number))
             continue
-        one = _alone(text, place, after, number in known.places)
+        one = _alone(text, place, after, number in places)
         if one is None:
             alone.append((place, after, number))
             continue
         found.append(one)
         end = one.end
         named.add(number)
+    begins = [one.start for one in found]
     for one, number in _speakers(text, speakers):
         found.append(one)
         named.add(number)
-    named -= known.places
+    named -= places
+    if not named:
+        return found
+    for place, after, number, _, _ in bare:
+        if number in named:
+            before = bisect_right(begins, place) - 1
+            if before < 0 or found[before].end <= place:
+                alone.append((place, after, number))
     for place, after, number in alone:
         if number in named and after - place > 1 and FREE_AFTER.match(text, after):
             found.append(Finding(place, after, "person_name", "surname named before"))
@@ -167,13 +180,14 @@ def _begins_line(text: str, place: int) -> bool:
 
 def _alone(text: str, place: int, after: int, is_place: bool) -> Finding | None:
     """A surname with no given name that the dictionary has: what follows decides."""
+    if not BESIDE.match(text, after):
+        return _in_role(text, place, after, is_place)
     if HONORIFIC.match(text, after) and text[place:after] not in NOT_BEFORE_HONORIFIC:
         return Finding(place, after, "person_name", "honorific")
     if after - place > 1 and (unknown := UNKNOWN_GIVEN.match(text, after)) and not NOT_GIVEN.match(unknown[1]):
         return Finding(place, unknown.end(1), "person_name", "honorific")
     if (read := READ.match(text, after)) and _is_reading(text[place:after], read[2]):
         return Finding(place, read.end(1), "person_name", "reading")
-    following = text[after : after + 1]
     if SELF.match(text, after):
         before = text[max(0, place - 20) : place]
         if ROLE_AND_NO.search(before) or GREETING.search(before):
@@ -181,11 +195,20 @@ def _alone(text: str, place: int, after: int, is_place: bool) -> Finding | None:
         if not is_place and (not before or before[-1] in "の、。\n \u3000"):
             return Finding(place, after, "person_name", "introduces himself")
         return None
-    before = text[max(0, place - 20) : place]
-    if following in "がはと" and ROLE_AND_NO.search(before) and (not is_place or PERSON_AND_NO.search(before)):
-        return Finding(place, after, "person_name", "role")
+    if one := _in_role(text, place, after, is_place):
+        return one
     if TITLE.match(text, after) and text[place:after] not in NOT_BEFORE_TITLE:
         return Finding(place, after, "person_name", "title")
+    return None
+
+
+def _in_role(text: str, place: int, after: int, is_place: bool) -> Finding | None:
+    """担当の佐藤が"""
+    if text[after : after + 1] not in ("が", "は", "と") or text[place - 1 : place] not in ("の", "\n"):
+        return None
+    before = text[max(0, place - 20) : place]
+    if ROLE_AND_NO.search(before) and (not is_place or PERSON_AND_NO.search(before)):
+        return Finding(place, after, "person_name", "role")
     return None
 
 
@@ -201,6 +224,8 @@ def _speakers(text: str, seen: Sequence[tuple[int, int, int]]) -> Iterator[tuple
     石川: may begin a row of a list of prefectures; after the time of a message, said twice, or among other speakers it
     does not.
     """
+    if not seen:
+        return
     lines = []
     for place, after, number in seen:
         before = text[max(0, place - 32) : place]

@@ -11,10 +11,10 @@ from kiban.make.corpus.privacy import checks
 from kiban.make.corpus.privacy.finding import Finding
 
 WIDE = str.maketrans({code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)})
+ANY_WIDE = re.compile("[\uff01-\uff5e]")
 LOCAL_MOST, DOMAIN_MOST = 64, 253  # RFC 5321
 # No \b: kana and kanji are letters to `re`, and an address is often followed by one at once.
 LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-][A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]*$", re.ASCII)
-BEFORE_SIGN = re.compile("[!-?A-~]")  # printable ASCII but @
 DOMAIN = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{1,59})", re.ASCII
 )
@@ -54,6 +54,7 @@ KEY_BEFORE = re.compile(
     r"|APIキー|アクセスキー|シークレット|トークン)[A-Za-z_]{0,16}[\"']?"
     r"(?:\s{0,2}(?::=|=>|[:=：＝は])\s{0,2}[\"'「]?|\s[\"'「])$|(?i:bearer|authorization:? token)\s$"
 )
+SIGN_BEFORE = re.compile("[:=>：＝は\"'「\\s]")  # how what KEY_BEFORE finds can end
 TOKEN_PART = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_+/-]{15,}={0,2}")
 KEY_ENTROPY_BITS = 3.2
 PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
@@ -70,32 +71,31 @@ NO_PASSWORD = re.compile(
 IP_V6 = re.compile(r"(?<![A-Za-z0-9:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![A-Za-z0-9:])")
 
 
-def emails(text: str) -> Iterator[Finding]:
-    """E-mail addresses, and passwords in front of a host name."""
-    for sign in "@＠":
-        place = text.find(sign)
-        while place >= 0:
-            after = text[place + 1 : place + 2]
-            if (after.isascii() != (sign == "@") and not after.isascii()) or not after.isalnum():
-                place = text.find(sign, place + 1)
-                continue
-            found = _email(text, place)
-            if found:
-                yield found
-            place = text.find(sign, max(place + 1, found.end if found else 0))
+def emails(text: str, signs: Sequence[Sequence[int]]) -> Iterator[Finding]:
+    """E-mail addresses, and passwords in front of a host name.
+
+    Args:
+        signs: the SIGNs of `scan.look`.
+    """
+    ends = {"@": 0, "＠": 0}
+    for place, *_ in signs:
+        sign, after = text[place], text[place + 1 : place + 2]
+        if place < ends[sign] or not after.isalnum() or (sign == "@" and not after.isascii()):
+            continue
+        if found := _email(text, place):
+            yield found
+            ends[sign] = found.end
 
 
 def _email(text: str, at: int) -> Finding | None:
-    if not BEFORE_SIGN.match(text[max(0, at - 1) : at].translate(WIDE)):
-        return None
     first = max(0, at - 200)
-    left = text[first:at].translate(WIDE)
+    left = _narrow(text[first:at])
     if inside := USER_INFO.search(left):
         if NO_PASSWORD.match(inside[1]) or inside[1] in ("pass", "passwd", "pw"):
             return None
         return Finding(first + inside.start(1), at, "secret", "password in an address")
     local = LOCAL.search(left, max(0, len(left) - LOCAL_MOST))
-    domain = DOMAIN.match(text[at + 1 : at + 2 + DOMAIN_MOST].translate(WIDE))
+    domain = DOMAIN.match(_narrow(text[at + 1 : at + 2 + DOMAIN_MOST]))
     if not local or not domain or checks.is_reserved_domain(domain[0]):
         return None
     if domain[0].rpartition(".")[2].lower() in FILE_ENDS:
@@ -106,9 +106,18 @@ def _email(text: str, at: int) -> Finding | None:
     return Finding(start, at + 1 + domain.end(), "email", "form")
 
 
-def in_tokens(text: str, begins: Sequence[int], ends: Sequence[int]) -> Iterator[Finding]:
-    """Keys by their prefix or by the word before them, and IPv6 addresses, in runs of ASCII."""
-    for begin, end in zip(begins, ends, strict=True):
+def _narrow(piece: str) -> str:
+    # Translating takes a look-up for each character; what has nothing to translate is seen much sooner.
+    return piece.translate(WIDE) if ANY_WIDE.search(piece) else piece
+
+
+def in_tokens(text: str, runs: Sequence[Sequence[int]]) -> Iterator[Finding]:
+    """Keys by their prefix or by the word before them, and IPv6 addresses, in runs of ASCII.
+
+    Args:
+        runs: beginning and end of each, from `scan.look`.
+    """
+    for begin, end, *_ in runs:
         token = text[begin:end]
         if token.count(":") >= 2:
             for match in IP_V6.finditer(token):
@@ -123,8 +132,9 @@ def in_tokens(text: str, begins: Sequence[int], ends: Sequence[int]) -> Iterator
         if known:
             continue
         for match in TOKEN_PART.finditer(token):
-            before = text[max(0, begin + match.start() - 48) : begin + match.start()]
-            if KEY_BEFORE.search(before) and _random(match[0]):
+            start = begin + match.start()
+            before = text[max(0, start - 48) : start]
+            if SIGN_BEFORE.match(before[-1:]) and KEY_BEFORE.search(before) and _random(match[0]):
                 yield Finding(begin + match.start(), begin + match.end(), "secret", "key by name")
 
 
@@ -137,22 +147,18 @@ def _random(token: str) -> bool:
     )
 
 
-def private_keys(text: str) -> Iterator[Finding]:
-    """PEM blocks of private keys, whole, or as far as they go."""
-    place = text.find("-----BEGIN ")
-    while place >= 0:
-        match = PRIVATE_KEY.match(text, place)
-        if not match:
-            place = text.find("-----BEGIN ", place + 1)
-            continue
-        end = text.find(PRIVATE_KEY_END, match.end(), match.end() + PRIVATE_KEY_MOST)
-        if end >= 0:
-            closing = text.find("-----", end + len(PRIVATE_KEY_END), end + 80)
-            end = closing + 5 if closing >= 0 else end + len(PRIVATE_KEY_END)
-        else:
-            end = match.end()
-        yield Finding(place, end, "secret", "private key")
-        place = text.find("-----BEGIN ", end)
+def private_key_at(text: str, place: int) -> Finding | None:
+    """The PEM block of a private key, whole, or as far as it goes."""
+    match = PRIVATE_KEY.match(text, place)
+    if not match:
+        return None
+    end = text.find(PRIVATE_KEY_END, match.end(), match.end() + PRIVATE_KEY_MOST)
+    if end >= 0:
+        closing = text.find("-----", end + len(PRIVATE_KEY_END), end + 80)
+        end = closing + 5 if closing >= 0 else end + len(PRIVATE_KEY_END)
+    else:
+        end = match.end()
+    return Finding(place, end, "secret", "private key")
 
 
 def password_at(text: str, end_of_word: int) -> Finding | None:

@@ -13,7 +13,7 @@ from kiban.make.corpus.privacy import checks
 from kiban.make.corpus.privacy.config import Kind
 from kiban.make.corpus.privacy.context import Meaning, meaning
 from kiban.make.corpus.privacy.finding import Finding
-from kiban.make.corpus.privacy.scan import HYPHENS
+from kiban.make.corpus.privacy.lexicon import GROUP_DOTS, HYPHENS
 
 FOLD = str.maketrans(
     {ord(wide): chr(ord(wide) - 0xFEE0) for wide in "０１２３４５６７８９（）＋．"}
@@ -35,6 +35,9 @@ INTERNATIONAL = re.compile(
     r"(?:\+|(?<!\d)00|(?<!\d)010-?)81[- ]?(?:\(0\)[- ]?)?(?:\d{1,4}([- ])\d{1,4}\1\d{3,4}|\d{9,10})(?!\d)(?![-.]\d)"
 )
 FOREIGN = re.compile(r"\+[1-79]\d{0,2}(?:[- .]\(?\d{1,4}\)?){2,4}(?!\d)")
+PHONE_LEAST = 9  # digits
+# What the others hold that have fewer digits.
+SHORT = re.compile(r"\d{3}-?\d{4}|[01]\d{4}[- ]")
 POSTAL = re.compile(ALONE + r"\d{3}-?\d{4}" + ENDS)
 POSTAL_BEFORE = re.compile(r"(?:〒|郵便番号|[Zz]ip(?: ?[Cc]ode)?)[^0-9０-９\n]{0,4}$")
 ACCOUNT = re.compile(ALONE + r"\d{7,8}" + ENDS)
@@ -119,22 +122,28 @@ def digits_of(piece: str) -> str:
 
 
 def in_numbers(
-    text: str, begins: Sequence[int], ends: Sequence[int], place_follows: Starts, spoken: frozenset[Meaning]
+    text: str, groups: Sequence[Sequence[int]], place_follows: Starts, spoken: frozenset[Meaning]
 ) -> Iterator[Finding]:
-    """Findings in the groups of digits `text[begins[i]:ends[i]]`.
+    """Findings in groups of digits.
 
     Args:
+        groups: beginning and end of each, from `scan.look`.
         place_follows: whether the name of a prefecture or city begins soon after a place in the text.
         spoken: kinds of numbers that the text speaks of anywhere; for My Numbers that stand far from the word.
     """
-    for begin, end in zip(begins, ends, strict=True):
+    for begin, end, *_ in groups:
         yield from _in_group(text, begin, end, place_follows, spoken)
 
 
 def _in_group(text: str, begin: int, end: int, place_follows: Starts, spoken: frozenset[Meaning]) -> Iterator[Finding]:
+    window = text[begin:end].translate(FOLD)
+    digits = sum(map(str.isdigit, window))
+    if digits < PHONE_LEAST and window.count(".") < GROUP_DOTS and not SHORT.search(window):
+        return  # a date, most often
     before = text[max(0, begin - 4) : begin].translate(FOLD)
-    first = begin - 1 if before[-1:] in ("+", "(") else begin
-    window = text[first:end].translate(FOLD)
+    first = begin
+    if before[-1:] in ("+", "("):
+        first, window = begin - 1, before[-1] + window
     if window[:1].isdigit() and before and window.isdigit():
         if TWO_LETTERS.search(before):
             yield from _lettered(text, begin, end, before)
@@ -144,7 +153,7 @@ def _in_group(text: str, begin: int, end: int, place_follows: Starts, spoken: fr
             return
     glued = WORD_BEFORE.search(before) is not None
     taken = 0
-    for place, stop, kind, rule in _candidates(text, first, window, glued, before, place_follows, spoken):
+    for place, stop, kind, rule in _candidates(text, first, window, digits, glued, before, place_follows, spoken):
         if place >= taken:
             yield Finding(first + place, first + stop, kind, rule)
             taken = stop
@@ -154,7 +163,14 @@ Candidate = tuple[int, int, Kind, str]
 
 
 def _candidates(
-    text: str, first: int, window: str, glued: bool, before: str, place_follows: Starts, spoken: frozenset[Meaning]
+    text: str,
+    first: int,
+    window: str,
+    digits: int,
+    glued: bool,
+    before: str,
+    place_follows: Starts,
+    spoken: frozenset[Meaning],
 ) -> list[Candidate]:
     """What may stand in a folded window, in order of place, the surer kinds first."""
     found: list[Candidate] = []
@@ -181,24 +197,23 @@ def _candidates(
         """Not part of a word or path, as far as the beginning of the window tells."""
         return not (glued and match.start() == 0)
 
-    digits_in_window = sum(map(str.isdigit, window))
-    if window.count(".") >= 3:
+    if window.count(".") >= GROUP_DOTS:
         for match in IP_V4.finditer(window):
             take(match, *_ip(text, first + match.start(), match[0]))
-    if digits_in_window >= 13:
+    if digits >= 13:
         for match in THIRTEEN.finditer(window):
             take(match, *_corporate(digits_of(match[0]), said(match), spoken))
-    if digits_in_window >= 14:
+    if digits >= 14:
         for match in CARD.finditer(window):
             if outside(match) and not checks.is_moment(match[0]) and checks.is_card(digits_of(match[0])):
                 take(match, None if said(match) == "other" else "card", "check digit")
-    if digits_in_window >= 12:
+    if digits >= 12:
         for match in TWELVE.finditer(window):
             if outside(match):
                 kind, rule = _twelve(match, said(match), spoken)
                 if kind or said(match) == "other":
                     take(match, kind, rule)
-    if digits_in_window >= 9 and (not glued or TELEPHONE_BEFORE.search(before)):
+    if digits >= PHONE_LEAST and (not glued or TELEPHONE_BEFORE.search(before)):
         for pattern in (INTERNATIONAL, DOMESTIC, FOREIGN):
             for match in pattern.finditer(window):
                 if is_phone(match[0], said(match)):

@@ -1,241 +1,233 @@
-"""One look at every character: where numbers, tokens and known surnames stand. Few places are left to look at closely.
-
-Each compiled loop has a NumPy twin with equal results.
+"""One look at every character: where numbers, tokens, words and known surnames stand. Few places are left to look at
+closely.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kiban.make.corpus.compiled import compiled, part
 from kiban.make.corpus.letters import Codes, Offsets
-
-Flags = npt.NDArray[np.uint16]
-Ints = npt.NDArray[np.int64]
-Keys = npt.NDArray[np.uint64]
-
-DIGIT, SEPARATOR, TOKEN, LETTER, KANJI, HIRAGANA, AFTER_NAME, BLANK, TELLING = (1 << bit for bit in range(9))
-HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff0d\uff70"
-# How a number goes on: at most two of these between digits. The full stop is for IP addresses and foreign phones.
-SEPARATORS = HYPHENS + " \u3000()（）.．"
-# Characters that may follow a person's name although they are kanji: honorifics and titles begin with them, and kana
-# that follow a name in kana: particles and honorifics.
-AFTER_KANJI = "様氏君殿先教社部課係委選議容被取監弁記理院医師専常会主印名"
-AFTER_KANA = "はがをにのもとへさくちで"
-# What has to follow a surname of one character that stands alone: the beginning of an honorific or title, a colon.
-AFTER_ONE = AFTER_KANJI + "さくちでと:："
-GROUP_DIGITS, GROUP_DOTS = 7, 3
-TOKEN_LETTERS = 16
-COLONS, COLON_LETTERS = 2, 6
-NAME_LETTERS = 4
-
-
-@functools.cache
-def flags() -> Flags:
-    """uint16 [65536]: what each character of the first plane is; the others are nothing."""
-    table = np.zeros(0x10000, np.uint16)
-    for first, last in ("09", "０９"):
-        table[ord(first) : ord(last) + 1] |= DIGIT
-    for first, last in ("az", "AZ", "ａｚ", "ＡＺ"):
-        table[ord(first) : ord(last) + 1] |= LETTER
-    for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+=:~%":
-        table[ord(letter)] |= TOKEN
-    for letter in SEPARATORS:
-        table[ord(letter)] |= SEPARATOR
-    for first_code, last_code in ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x3005, 0x3006)):
-        table[first_code : last_code + 1] |= KANJI
-    table[0x3041:0x3097] |= HIRAGANA
-    for letter in AFTER_KANJI + AFTER_KANA:
-        table[ord(letter)] |= AFTER_NAME
-    for letter in AFTER_ONE:
-        table[ord(letter)] |= TELLING
-    table[[ord(" "), 0x3000]] |= BLANK
-    table.flags.writeable = False
-    return table
-
-
-def _flagged(codes: Codes) -> Flags:
-    return np.where(codes < 0x10000, flags()[np.minimum(codes, 0xFFFF)], 0).astype(np.uint16)
+from kiban.make.corpus.privacy.lexicon import (
+    AFTER_NAME,
+    AT,
+    BESIDE,
+    BLANK,
+    COLON_LETTERS,
+    COLONS,
+    COLUMNS,
+    DIGIT,
+    GIVEN_BEGINS,
+    GROUP_DIGITS,
+    GROUP_DOTS,
+    HIRAGANA,
+    KANJI,
+    LETTER,
+    MULTIPLIER,
+    NAME,
+    NAME_LETTERS,
+    NUMBER,
+    PAIR_MULTIPLIER,
+    SEPARATOR,
+    SIGN,
+    SORTS,
+    SURNAME,
+    SURNAME_BEGINS,
+    TELLING,
+    TOKEN,
+    TOKEN_LETTERS,
+    TOKENS,
+    U16,
+    U32,
+    WHOLE_SURNAME,
+    WHOLE_WORD,
+    WORD,
+    WORD_BEGINS,
+    Flags,
+    Ints,
+    Lexicon,
+    Slots,
+    Words,
+)  # fmt: skip
+from kiban.make.corpus.privacy.scan_numpy import look_numpy
 
 
-# Numbers
+@compiled(fallback=look_numpy)
+def look(codes: Codes, starts: Offsets, lexicon: Lexicon) -> Ints:
+    """What stands in texts that rules look at closely.
 
+    Returns:
+        int64 [seen, 6]: text * SORTS + sort, where it begins and ends in its text, and three figures that depend on
+        the sort, else 0. What has the same text and sort is in order.
 
-def _number_groups_numpy(codes: Codes, starts: Offsets, table: Flags) -> tuple[Ints, Ints]:
-    flagged = _flagged(codes)
-    places = np.flatnonzero(flagged & DIGIT)
-    if not len(places):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    gap = np.diff(places)
-    separators = np.concatenate(([0], np.cumsum((flagged & SEPARATOR) != 0)))
-    joined = (gap <= 3) & (separators[places[1:]] - separators[places[:-1] + 1] == gap - 1)
-    text = np.searchsorted(starts, places, side="right")
-    joined &= text[1:] == text[:-1]
-    first = np.concatenate(([True], ~joined))
-    last = np.concatenate((~joined, [True]))
-    begin, end = places[first], places[last] + 1
-    order = np.flatnonzero(first)
-    digits = np.diff(np.append(order, len(places)))
-    dots = np.concatenate(([0], np.cumsum((codes == 0x2E) | (codes == 0xFF0E))))
-    wanted = (digits >= GROUP_DIGITS) | ((dots[end] - dots[begin] >= GROUP_DOTS) & (digits > GROUP_DOTS))
-    return begin[wanted].astype(np.int64), end[wanted].astype(np.int64)
-
-
-@compiled(fallback=_number_groups_numpy)
-def number_groups(codes: Codes, starts: Offsets, table: Flags) -> tuple[Ints, Ints]:
-    """Where digits stand with at most two separators between them: beginnings and ends, in order.
-
-    Only groups with at least 7 digits, or 4 digits and 3 full stops.
+        - NUMBER: digits with at most two separators between them; at least 7 digits, or 4 and 3 full stops.
+        - TOKENS: a run of ASCII letters, digits and -_./+=:~% that may hold a key or an IPv6 address: with a digit and
+          either at least 16 long with a letter, or at least 6 long with 2 colons.
+        - SIGN: @ or ＠ after a printable character of ASCII or its full-width form, but not after another.
+        - WORD: a word; its number. From the left the longest at each place, not overlapping.
+        - NAME: a surname; its number, blanks after it, letters of the given name after these, 0 if none. Of several
+          readings the longest surname with a given name is taken, then the longest surname with no kanji before it.
+          A surname of one character stands alone only before a colon or what may begin an honorific or title. Names
+          may overlap.
+        - SURNAME: a surname alone with nothing after it that may say more of it; its number.
     """
-    size, room = 0, 64
-    begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
+    # Taken out once: each time that it is done costs a count of references.
+    table, pairs, words, surnames, given = lexicon
+    rows, size = np.empty((64, COLUMNS), np.int64), 0
     for text in range(len(starts) - 1):
-        stop = starts[text + 1]
-        begin, last, digits, dots, waiting = -1, -1, 0, 0, 0
-        for place in range(starts[text], stop + 1):
-            code = codes[place] if place < stop else np.uint32(0)
-            flag = table[code] if code < 0x10000 else np.uint16(0)
-            if flag & DIGIT:
-                if begin < 0:
-                    begin, digits, dots = place, 0, 0
-                dots += waiting
-                digits += 1
-                last, waiting = place, 0
-                continue
-            if begin < 0:
-                continue
-            if flag & SEPARATOR and place - last <= 2:
-                if code == 0x2E or code == 0xFF0E:
-                    waiting += 1
-                continue
-            if digits >= GROUP_DIGITS or (dots >= GROUP_DOTS and digits > GROUP_DOTS):
-                if size == room:
-                    begins = np.concatenate((begins, np.empty(room, np.int64)))
-                    ends = np.concatenate((ends, np.empty(room, np.int64)))
-                    room *= 2
-                begins[size], ends[size] = begin, last + 1
-                size += 1
-            begin, waiting = -1, 0
-    return begins[:size], ends[:size]
-
-
-# Tokens
-
-
-def _tokens_numpy(codes: Codes, starts: Offsets, table: Flags) -> tuple[Ints, Ints]:
-    flagged = _flagged(codes)
-    member = (flagged & TOKEN) != 0
-    begins_text = np.zeros(len(codes) + 1, bool)
-    begins_text[starts] = True
-    first = member & (begins_text[:-1] | ~np.concatenate(([False], member[:-1]))) if len(codes) else member
-    last = member & (begins_text[1:] | ~np.concatenate((member[1:], [False]))) if len(codes) else member
-    begin, end = np.flatnonzero(first), np.flatnonzero(last) + 1
-
-    def count(mask: npt.NDArray[np.bool_]) -> Ints:
-        sums = np.concatenate(([0], np.cumsum(mask)))
-        return np.asarray(sums[end] - sums[begin], np.int64)
-
-    digits, letters_ = count((flagged & DIGIT) != 0), count((flagged & LETTER) != 0)
-    colons = count(codes == 0x3A)
-    long = (end - begin >= TOKEN_LETTERS) & (digits > 0) & (letters_ > 0)
-    wanted = long | ((colons >= COLONS) & (end - begin >= COLON_LETTERS) & (digits > 0))
-    return begin[wanted].astype(np.int64), end[wanted].astype(np.int64)
-
-
-@compiled(fallback=_tokens_numpy)
-def tokens(codes: Codes, starts: Offsets, table: Flags) -> tuple[Ints, Ints]:
-    """Runs of ASCII letters, digits and -_./+=:~% that may be keys or IPv6 addresses: beginnings and ends, in order.
-
-    Only runs with a digit that are at least 16 long and hold a letter, or hold 2 colons and are at least 6 long.
-    """
-    size, room = 0, 64
-    begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
-    for text in range(len(starts) - 1):
-        stop = starts[text + 1]
-        begin, digits, found, colons = -1, 0, 0, 0
-        for place in range(starts[text], stop + 1):
-            code = codes[place] if place < stop else np.uint32(0)
-            flag = table[code] if code < 0x10000 else np.uint16(0)
-            if flag & TOKEN:
-                if begin < 0:
-                    begin, digits, found, colons = place, 0, 0, 0
-                digits += 1 if flag & DIGIT else 0
-                found += 1 if flag & LETTER else 0
-                colons += 1 if code == 0x3A else 0
-                continue
-            if begin < 0:
-                continue
-            length = place - begin
-            if digits and ((length >= TOKEN_LETTERS and found > 0) or (colons >= COLONS and length >= COLON_LETTERS)):
-                if size == room:
-                    begins = np.concatenate((begins, np.empty(room, np.int64)))
-                    ends = np.concatenate((ends, np.empty(room, np.int64)))
-                    room *= 2
-                begins[size], ends[size] = begin, place
-                size += 1
-            begin = -1
-    return begins[:size], ends[:size]
-
-
-# Names
-
-
-class Names:
-    """A set of strings of 1 to 4 characters of the first plane, as a hash table that compiled loops read.
-
-    Attributes:
-        slots: uint64 [power of two], a string's code points, 16 bits each, the first highest; 0 where empty.
-        numbers: int64, which string of the sorted set it is; -1 where empty.
-        starts: bool [65536], whether a string begins with the character.
-    """
-
-    def __init__(self, names: Iterable[str]) -> None:
-        packed = sorted({_pack(name) for name in names if 0 < len(name) <= NAME_LETTERS and max(name) < "\U00010000"})
-        self._numbers = {key: number for number, key in enumerate(packed)}
-        size = 1 << max(4, (len(packed) * 2).bit_length())
-        self.slots: Keys = np.zeros(size, np.uint64)
-        self.numbers: Ints = np.full(size, -1, np.int64)
-        self.starts = np.zeros(0x10000, np.bool_)
-        for number, key in enumerate(packed):
-            slot = (key * MULTIPLIER & MASK) >> 32 & (size - 1)
-            while self.slots[slot]:
-                slot = (slot + 1) & (size - 1)
-            self.slots[slot], self.numbers[slot] = key, number
-            self.starts[key >> 16 * (_length(key) - 1)] = True
-
-    def number(self, name: str) -> int:
-        """Which of the set it is, -1 if none."""
-        if not 0 < len(name) <= NAME_LETTERS or max(name) >= "\U00010000":
-            return -1
-        return self._numbers.get(_pack(name), -1)
-
-
-MULTIPLIER, MASK = 0x9E3779B97F4A7C15, 2**64 - 1
-UMULTIPLIER = np.uint64(MULTIPLIER)
-U16, U32 = np.uint64(16), np.uint64(32)
-
-
-def _pack(name: str) -> int:
-    key = 0
-    for letter in name:
-        key = key << 16 | ord(letter)
-    return key
-
-
-def _length(key: int) -> int:
-    return (key.bit_length() + 15) // 16
+        start, stop = starts[text], starts[text + 1]
+        number_end = token_end = word_end = start
+        place = start - 1
+        while True:
+            place, may = _candidate(codes, place + 1, stop, table, pairs)
+            if place == stop:
+                break
+            if size + 4 > len(rows):
+                rows = np.concatenate((rows, np.empty_like(rows)))
+            first = size
+            if may & DIGIT:
+                if place >= number_end:
+                    number_end, told = _number(codes, place, stop, table)
+                    if told:
+                        size = _add(rows, size, NUMBER, place, number_end, 0, 0, 0)
+                if table[codes[place]] & TOKEN and place >= token_end:
+                    begin, token_end, told = _token(codes, place, start, stop, table)
+                    if told:
+                        size = _add(rows, size, TOKENS, begin, token_end, 0, 0, 0)
+            if may & AT and place > start and _is_printable(codes[place - 1]):
+                size = _add(rows, size, SIGN, place, place + 1, 0, 0, 0)
+            if may & (WORD_BEGINS | WHOLE_WORD) and place >= word_end:
+                number = _word(codes, place, stop, words)
+                if number >= 0:
+                    word_end = place + words.starts[number + 1] - words.starts[number]
+                    size = _add(rows, size, WORD, place, word_end, number, 0, 0)
+            if may & (SURNAME_BEGINS | WHOLE_SURNAME):
+                end, number, gap, more = _name(codes, place, start, stop, table, surnames, given)
+                if end > place:
+                    tells = more > 0 or (end < stop and table[codes[end]] & BESIDE > 0)
+                    size = _add(rows, size, NAME if tells else SURNAME, place, end, number, gap, more)
+            for row in range(first, size):
+                rows[row, 0] += text * SORTS
+                rows[row, 1] -= start
+                rows[row, 2] -= start
+    return rows[:size]
 
 
 @part
-def _look_up(key: np.uint64, slots: Keys, numbers: Ints) -> int:
-    size = np.uint64(len(slots) - 1)
-    slot = ((key * UMULTIPLIER) >> U32) & size
-    while slots[slot]:
-        if slots[slot] == key:
+def _add(rows: Ints, size: int, sort: int, begin: int, end: int, number: int, gap: int, more: int) -> int:
+    rows[size, 0], rows[size, 1], rows[size, 2] = sort, begin, end
+    rows[size, 3], rows[size, 4], rows[size, 5] = number, gap, more
+    return size + 1
+
+
+@part
+def _candidate(codes: Codes, start: int, stop: int, table: Flags, pairs: Flags) -> tuple[Any, Any]:
+    """The first place from `start` on where something may begin, and what; `stop` if there is none."""
+    after = np.uint64(codes[start]) if start < stop else np.uint64(0)
+    for place in range(np.uint64(start), np.uint64(stop)):
+        code = after
+        following = place + np.uint64(1)
+        after = np.uint64(codes[following]) if following < np.uint64(stop) else np.uint64(0)
+        pair = pairs[(code * np.uint64(PAIR_MULTIPLIER) + after) & np.uint64(0xFFFF)]
+        # One condition that hardly ever holds: no processor foresees which letters begin words.
+        may = table[code] & (pair | np.uint16(DIGIT | AT | WHOLE_WORD | WHOLE_SURNAME))
+        if may:
+            return np.int64(place), may
+    return stop, np.uint16(0)
+
+
+@part
+def _number(codes: Codes, begin: int, stop: int, table: Flags) -> tuple[int, bool]:
+    """Where the group of digits that begins at `begin` ends, and whether it is worth a look."""
+    end, digits, dots, waiting = begin + 1, 1, 0, 0
+    for place in range(begin + 1, stop):
+        code = codes[place]
+        flag = table[code]
+        if flag & DIGIT:
+            end, digits, dots, waiting = place + 1, digits + 1, dots + waiting, 0
+        elif flag & SEPARATOR and place - end < 2:
+            waiting += 1 if code == 0x2E or code == 0xFF0E else 0
+        else:
+            break
+    return end, digits >= GROUP_DIGITS or (dots >= GROUP_DOTS and digits > GROUP_DOTS)
+
+
+@part
+def _token(codes: Codes, place: int, start: int, stop: int, table: Flags) -> tuple[int, int, bool]:
+    """Where the run of ASCII around `place` begins and ends, and whether it is worth a look."""
+    begin, end, letters, colons = place, place, 0, 0
+    while begin > start and table[codes[begin - 1]] & TOKEN:
+        begin -= 1
+    for end in range(begin, stop + 1):
+        flag = table[codes[end]] if end < stop else np.uint16(0)
+        if not flag & TOKEN:
+            break
+        letters += 1 if flag & LETTER else 0
+        colons += 1 if codes[end] == 0x3A else 0
+    length = end - begin
+    return begin, end, (length >= TOKEN_LETTERS and letters > 0) or (length >= COLON_LETTERS and colons >= COLONS)
+
+
+@part
+def _is_printable(code: int) -> bool:
+    """Whether it is a character of ASCII other than blanks and @, or such a one's full-width form."""
+    return (0x21 <= code <= 0x7E and code != 0x40) or (0xFF01 <= code <= 0xFF5E and code != 0xFF20)
+
+
+@part
+def _word(codes: Codes, place: int, stop: int, words: Words) -> int:
+    """The number of the longest word at `place`, -1 if there is none."""
+    for length in range(min(2, stop - place), 0, -1):
+        prefix = _look_up(_key(codes, place, length), words.prefixes)
+        if prefix < 0:
+            continue
+        for number in range(words.firsts[prefix], words.firsts[prefix + 1]):
+            begin, end = words.starts[number], words.starts[number + 1]
+            if end - begin > stop - place:
+                continue
+            at = length
+            while at < end - begin and words.letters[begin + at] == codes[place + at]:
+                at += 1
+            if at == end - begin:
+                return number
+    return -1
+
+
+@part
+def _name(
+    codes: Codes, place: int, start: int, stop: int, table: Flags, surnames: Slots, given: Slots
+) -> tuple[int, int, int, int]:
+    """Where the surname at `place` ends, `place` if there is none; its number, blanks and letters of the given name."""
+    free = place == start or not table[codes[place - 1]] & KANJI
+    alone, its_number = place, -1
+    for length in range(min(NAME_LETTERS, stop - place), 0, -1):
+        number = _look_up(_key(codes, place, length), surnames)
+        if number < 0:
+            continue
+        end = place + length
+        for gap in range(2):
+            at = end + gap
+            if (gap and not (end < stop and table[codes[end]] & BLANK)) or at >= stop:
+                break
+            if not table[codes[at]] & GIVEN_BEGINS:
+                continue
+            for more in range(min(NAME_LETTERS, stop - at), 0, -1):
+                if _ends(codes, at + more - 1, stop, table) and _look_up(_key(codes, at, more), given) >= 0:
+                    return end, number, gap, more
+        if free and alone == place and (length > 1 or (end < stop and table[codes[end]] & TELLING)):
+            alone, its_number = end, number
+    return alone, its_number, 0, 0
+
+
+@part
+def _look_up(key: np.uint64, slots: Slots) -> int:
+    keys, numbers = slots
+    size = np.uint64(len(keys) - 1)
+    slot = ((key * MULTIPLIER) >> U32) & size
+    while keys[slot]:
+        if keys[slot] == key:
             return numbers[slot]  # type: ignore[no-any-return]
         slot = (slot + np.uint64(1)) & size
     return -1
@@ -243,10 +235,10 @@ def _look_up(key: np.uint64, slots: Keys, numbers: Ints) -> int:
 
 @part
 def _key(codes: Codes, place: int, length: int) -> np.uint64:
-    """0 where a character is beyond the first plane."""
+    """As `lexicon.packed`; 0, which no string is, where a character is beyond the first plane."""
     key = np.uint64(0)
     for at in range(place, place + length):
-        if codes[at] >= 0x10000:
+        if not 0 < codes[at] < 0x10000:
             return np.uint64(0)
         key = (key << U16) | np.uint64(codes[at])
     return key
@@ -257,152 +249,7 @@ def _ends(codes: Codes, last: int, stop: int, table: Flags) -> bool:
     """Whether a name may end with the character at `last`: no kanji after kanji, no kana after kana, but for titles."""
     if last + 1 >= stop:
         return True
-    code, following = codes[last], codes[last + 1]
-    flag = table[code] if code < 0x10000 else np.uint16(0)
-    after = table[following] if following < 0x10000 else np.uint16(0)
+    flag, after = table[codes[last]], table[codes[last + 1]]
     if after & AFTER_NAME:
         return True
     return not (after & KANJI) and not (flag & HIRAGANA and after & HIRAGANA)
-
-
-# How surname and given name may stand, best first: letters of the surname, blanks between, letters of the given name.
-FORMS = tuple((surname, gap, given) for surname in (4, 3, 2, 1) for gap in (0, 1) for given in (4, 3, 2, 1))
-Hits = tuple[Ints, Ints, Ints, Ints, Ints]
-
-
-def _names_numpy(
-    codes: Codes, starts: Offsets, table: Flags, first: npt.NDArray[np.bool_], surname_slots: Keys,
-    surname_numbers: Ints, given_slots: Keys, given_numbers: Ints,
-) -> Hits:  # fmt: skip
-    size = len(codes)
-    flagged = _flagged(codes)
-    ends = np.repeat(starts[1:], np.diff(starts))
-    padded = np.concatenate((codes, np.zeros(16, np.uint32)))
-    flags_after = np.concatenate((flagged, np.zeros(16, np.uint16)))
-
-    def members(slots: Keys, numbers: Ints, length: int) -> Ints:
-        filled = slots > 0
-        order = np.argsort(slots[filled])
-        keys, values = slots[filled][order], numbers[filled][order]
-        packed, whole = np.zeros(size, np.uint64), np.arange(size) + length <= ends
-        for at in range(length):
-            following = padded[at : at + size]
-            packed = (packed << U16) | following.astype(np.uint64)
-            whole &= following < 0x10000
-        if not len(keys):
-            return np.full(size, -1, np.int64)
-        found = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
-        return np.where(whole & (keys[found] == packed), values[found], -1)
-
-    surnames = {length: members(surname_slots, surname_numbers, length) for length in range(1, 5)}
-    tail = np.full(16, -1, np.int64)
-    givens = {length: np.concatenate((members(given_slots, given_numbers, length), tail)) for length in range(1, 5)}
-    after = np.where(np.arange(size) + 1 < ends, flags_after[1 : size + 1], AFTER_NAME)
-    may_end = (after & AFTER_NAME) != 0
-    may_end |= ~(((after & KANJI) != 0) | (((flagged & HIRAGANA) != 0) & ((after & HIRAGANA) != 0)))
-    may_end = np.concatenate((may_end, np.zeros(16, bool)))
-    begins = np.zeros(size + 1, bool)
-    begins[starts] = True
-    before = np.where(begins[:-1], 0, np.concatenate(([0], flagged[:-1]))) if size else flagged
-    free = (before & KANJI) == 0
-    starts_name = np.where(codes < 0x10000, first[np.minimum(codes, 0xFFFF)], False)
-
-    chosen = np.zeros(size, bool)
-    found_surname, found_gap, found_given, number = (np.zeros(size, np.int64) for _ in range(4))
-
-    def take(mask: npt.NDArray[np.bool_], surname: int, gap: int, given: int) -> None:
-        new = mask & ~chosen & starts_name
-        found_surname[new], found_gap[new], found_given[new] = surname, gap, given
-        number[new] = surnames[surname][new]
-        chosen[new] = True
-
-    for surname, gap, given in FORMS:
-        mask = surnames[surname] >= 0
-        if gap:
-            mask = mask & ((flags_after[surname : surname + size] & BLANK) != 0)
-        at = surname + gap
-        mask = mask & (givens[given][at : at + size] >= 0) & may_end[at + given - 1 : at + given - 1 + size]
-        mask &= np.arange(size) + at + given <= ends
-        take(mask, surname, gap, given)
-    for surname in (4, 3, 2, 1):
-        alone = (surnames[surname] >= 0) & free
-        follows = np.where(np.arange(size) + surname < ends, flags_after[surname : surname + size], 0)
-        if surname == 1:
-            alone &= (follows & TELLING) != 0
-        take(alone, surname, 0, 0)
-    where = np.flatnonzero(chosen).astype(np.int64)
-    return where, found_surname[where], found_gap[where], found_given[where], number[where]
-
-
-@compiled(fallback=_names_numpy)
-def name_hits(
-    codes: Codes, starts: Offsets, table: Flags, first: npt.NDArray[np.bool_], surname_slots: Keys,
-    surname_numbers: Ints, given_slots: Keys, given_numbers: Ints,
-) -> Hits:  # fmt: skip
-    """Places where a surname stands with a given name after it, or alone with no kanji before it.
-
-    Of several readings the longest surname with a given name is taken, then the longest surname. A surname of one
-    character stands alone only before a colon or what may begin an honorific or title. Hits may overlap.
-
-    Returns:
-        int64 arrays: place; letters of the surname; blanks after it; letters of the given name, 0 if none; number
-        of the surname.
-    """
-    size, room = 0, 64
-    hits = np.empty((5, room), np.int64)
-    for text in range(len(starts) - 1):
-        begin, stop = starts[text], starts[text + 1]
-        for place in range(begin, stop):
-            code = codes[place]
-            if code >= 0x10000 or not first[code]:
-                continue
-            surname, gap, given, number = 0, 0, 0, -1
-            for length in range(4, 0, -1):
-                if place + length > stop:
-                    continue
-                found = _look_up(_key(codes, place, length), surname_slots, surname_numbers)
-                if found < 0:
-                    continue
-                for blanks in range(2):
-                    at = place + length + blanks
-                    if blanks and not (at <= stop and codes[at - 1] < 0x10000 and table[codes[at - 1]] & BLANK):
-                        continue
-                    for more in range(4, 0, -1):
-                        if at + more > stop or not _ends(codes, at + more - 1, stop, table):
-                            continue
-                        if _look_up(_key(codes, at, more), given_slots, given_numbers) >= 0:
-                            surname, gap, given, number = length, blanks, more, found
-                            break
-                    if given:
-                        break
-                if given:
-                    break
-            if not given:
-                if place > begin:
-                    before = codes[place - 1]
-                    if before < 0x10000 and table[before] & KANJI:
-                        continue
-                for length in range(4, 0, -1):
-                    if place + length > stop:
-                        continue
-                    found = _look_up(_key(codes, place, length), surname_slots, surname_numbers)
-                    if found < 0:
-                        continue
-                    if length == 1:
-                        if place + 1 >= stop:
-                            continue
-                        following = codes[place + 1]
-                        flag = table[following] if following < 0x10000 else np.uint16(0)
-                        if not flag & TELLING:
-                            continue
-                    surname, number = length, found
-                    break
-            if not surname:
-                continue
-            if size == room:
-                hits = np.concatenate((hits, np.empty((5, room), np.int64)), axis=1)
-                room *= 2
-            hits[0, size], hits[1, size], hits[2, size] = place, surname, gap
-            hits[3, size], hits[4, size] = given, number
-            size += 1
-    return hits[0, :size], hits[1, :size], hits[2, :size], hits[3, :size], hits[4, :size]
