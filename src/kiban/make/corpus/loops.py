@@ -57,7 +57,7 @@ def main() -> None:
             (folder / part).mkdir()
         for number, text in enumerate(TEXTS):
             (folder / "texts" / f"{number}.txt").write_text(text, encoding="utf-8")
-        (folder / "task.jsonl").write_text(json.dumps({"question": _prose(19, 9)}), encoding="utf-8")
+        (folder / "task.jsonl").write_text(json.dumps({"question": _prose(5, 9)}), encoding="utf-8")
         source = {"name": "texts", "path": "texts", "owner": "-", "licence": "MIT", "uses": ("train",)}
         corpus: dict[str, Any] = {
             "sources": (source,),
