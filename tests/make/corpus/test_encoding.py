@@ -7,7 +7,7 @@ import orjson
 import pytest
 import zstandard
 
-from kiban.make.corpus.encoding import Undecodable, decode, detect
+from kiban.make.corpus.encoding import Undecodable, character_bits, decode, detect, half_width_bits
 
 PROSE = """当社は1954年に汐見の浜で創業し、漁船のポンプを直す小さな町工場から始まりました。いまは水道、農業用水、工場の
 冷却水など、くらしと産業を支えるポンプを年に一万二千台つくっています。お客様から「夜中でも電話がつながる」と言われる
@@ -26,6 +26,13 @@ def test_pieces_of_japanese_prose_are_told_apart(encoding: str) -> None:
 @pytest.mark.parametrize("text", ["ｵｷｬｸｻﾏ ﾊﾞﾝｺﾞｳ ｲﾁﾗﾝ", "ﾃｽﾄ ﾃﾞｰﾀ ｶｸﾆﾝ 001", "品名,ﾎﾟﾝﾌﾟ ﾕﾆｯﾄ\n数量,12"])
 def test_half_width_katakana_is_not_taken_for_euc(text: str) -> None:
     assert detect(text.encode("cp932")) == "cp932"
+
+
+def test_what_japanese_is_made_of_is_more_probable_than_what_wrong_decodings_leave() -> None:
+    ranks = ["e", "の", "カ", "日", "瑠", "縺", "\ufffd"]
+    assert sorted(ranks, key=character_bits, reverse=True) == ranks
+    assert half_width_bits("ｶ", "ﾞ") > half_width_bits("ｱ", "ﾞ")
+    assert half_width_bits("ｶ", "ﾞ") > half_width_bits("あ", "ｶ")
 
 
 @pytest.mark.parametrize("text", ["", "plain ASCII text, a,b,c\n1,2,3\n", "x"])

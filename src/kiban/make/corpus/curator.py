@@ -87,7 +87,7 @@ class Curated:
     ledger: Ledger = field(default_factory=Ledger)
 
 
-Mend = Callable[[str, RepairConfig], tuple[str, dict[str, int]]]
+Mend = Callable[[Sequence[str], RepairConfig], Sequence[tuple[str, dict[str, int]]]]
 Watch = Callable[[str, Sequence[Candidate]], None]
 
 
@@ -235,8 +235,8 @@ class Curator:
 
     def _mend(self, mend: Mend, candidates: list[Candidate], tally: Tally) -> None:
         assert self.config.repair is not None
-        for candidate in candidates:
-            text, counts = mend(candidate.text, self.config.repair)
+        mended = mend([candidate.text for candidate in candidates], self.config.repair)
+        for candidate, (text, counts) in zip(candidates, mended, strict=True):
             for kind, count in counts.items():
                 self._say_change(tally, kind, count, candidate, text)
             candidate.text = text

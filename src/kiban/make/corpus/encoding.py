@@ -174,9 +174,9 @@ def _score(sample: bytes, encoding: str) -> float:
     previous = ""
     for character in text:
         if "\uff61" <= character <= "\uff9f":
-            total += _half_width(previous, character)
+            total += half_width_bits(previous, character)
         else:
-            total += _character(character)
+            total += character_bits(character)
         previous = character
     return total
 
@@ -186,8 +186,9 @@ SEMI_VOICED = frozenset("ﾊﾋﾌﾍﾎ")
 BEFORE_SMALL = frozenset("ｷｼﾁﾆﾋﾐﾘｲｳﾌﾃﾄｸﾂﾞﾟｳ")
 
 
-def _half_width(previous: str, character: str) -> float:
-    """Half-width katakana: 6 bits each (63 of them), and marks and small letters only where they can stand."""
+def half_width_bits(previous: str, character: str) -> float:
+    """log2-probability of a half-width katakana after a character: 6 bits each (63 of them), and marks and small
+    letters only where they can stand."""
     total = -5.5
     if not "\uff61" <= previous <= "\uff9f":
         total += ENTER_HALF_WIDTH
@@ -222,7 +223,8 @@ COMMON_KANJI = frozenset(
 
 
 @functools.lru_cache(maxsize=65_536)
-def _character(character: str) -> float:
+def character_bits(character: str) -> float:
+    """log2-probability of a character of Japanese text other than half-width katakana."""
     code = ord(character)
     if code < 0x80:
         if character.islower() or character in " \n":

@@ -3,14 +3,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kiban.make.corpus.letters import letters
 from kiban.make.corpus.repair.config import RepairConfig
 from kiban.make.corpus.repair.repair import repair_raw
-from kiban.make.corpus.repair.suspects import classes, suspects
+from kiban.make.corpus.repair.suspects import _classes, suspected_lines, suspects
 
 CONFIG = RepairConfig()
 TEXT = "ポンプの点検は毎月一日に行います。異常な音や振動がある場合は、直ちに運転を止めて係員に連絡してください。"
@@ -22,7 +22,7 @@ def as_browsers_do(data: bytes) -> str:
 
 
 def fixed(text: str) -> str:
-    return repair_raw(text, CONFIG)[0]
+    return repair_raw([text], CONFIG)[0][0]
 
 
 DAMAGE: dict[str, Callable[[str], str]] = {
@@ -65,10 +65,15 @@ def test_lost_bytes_are_guessed_where_one_choice_is_left() -> None:
 
 
 def test_counts_name_the_kind() -> None:
-    assert repair_raw(DAMAGE["cp932_as_latin_1"](TEXT), CONFIG)[1] == {"mojibake_cp932_as_western": 1}
-    assert repair_raw(TEXT, CONFIG) == (TEXT, {})
-    damaged = DAMAGE["utf_8_as_latin_1"](TEXT)
-    assert repair_raw(damaged, RepairConfig(mojibake=False)) == (damaged, {})
+    damaged = [DAMAGE[damage](TEXT) for damage in ("cp932_as_latin_1", "utf_8_as_latin_1")]
+    assert repair_raw([damaged[0], TEXT, "", damaged[1]], CONFIG) == [
+        (TEXT, {"mojibake_cp932_as_western": 1}),
+        (TEXT, {}),
+        ("", {}),
+        (TEXT, {"mojibake_utf_8_as_western": 1}),
+    ]
+    assert repair_raw(damaged, RepairConfig(mojibake=False)) == [(text, {}) for text in damaged]
+    assert repair_raw([], CONFIG) == []
 
 
 @pytest.mark.parametrize(
@@ -85,7 +90,7 @@ def test_counts_name_the_kind() -> None:
     ],
 )
 def test_good_text_stays(text: str) -> None:
-    assert repair_raw(text, CONFIG) == (text, {})
+    assert repair_raw([text], CONFIG) == [(text, {})]
 
 
 japanese = st.text(
@@ -101,12 +106,35 @@ def test_repairing_again_changes_nothing(text: str, damage: str, other: str) -> 
     assert fixed(once) == once
 
 
+signs = st.text(st.sampled_from("縺繧繝縲譁｡ﾊｱﾎ・ﾞ\ufffdãÂ‚ƒéö\x81\x8d…あaz \n\U0001f600"), max_size=40)
+
+
 @settings(deadline=None)
-@given(st.text(st.sampled_from("縺繧繝縲譁｡ﾊｱﾎ・ﾞ\ufffdãÂ‚ƒéö\x81\x8d…あaz \n\U0001f600"), max_size=40))
-def test_the_scan_and_its_fallback_agree(text: str) -> None:
-    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    assert suspects.compiled(codes, classes()).tolist() == suspects.fallback(codes, classes()).tolist()
-    assert fixed(fixed(text)) == fixed(text)
+@given(st.lists(signs, max_size=6))
+def test_the_scan_and_its_fallback_agree_and_texts_do_not_touch_each_other(texts: list[str]) -> None:
+    many = letters(texts)
+    found = suspected_lines.compiled(many.codes, many.starts, _classes()).tolist()
+    assert found == suspected_lines.fallback(many.codes, many.starts, _classes()).tolist()
+    alone = [start + place for text, start in zip(texts, many.starts.tolist(), strict=False) for place in places(text)]
+    assert found == alone
+    repaired = repair_raw(texts, CONFIG)
+    assert repaired == [repair_raw([text], CONFIG)[0] for text in texts]
+    again = [text for text, _ in repaired]
+    assert repair_raw(again, CONFIG) == [(text, {}) for text in again]
+
+
+def places(text: str) -> list[int]:
+    found: list[int] = suspects(letters([text])).tolist()
+    return found
+
+
+def test_ascii_divides_spans_unless_it_is_the_second_byte_of_what_was_read() -> None:
+    damaged = "ではあaのもの".encode().decode("cp932", "replace")
+    assert "Ｂ" in damaged  # 82 61 in CP932: of あ the last byte, and a
+    assert fixed(f"<b>{damaged}</b>").startswith("<b>ではあaの")
+    assert fixed(f"<b>{damaged}</b>").endswith("</b>")
+    parts = [DAMAGE["cp932_as_latin_1"](part) for part in ("アイウエオの", "日本語の文字")]
+    assert repair_raw(["=".join(parts)], CONFIG) == [("アイウエオの=日本語の文字", {"mojibake_cp932_as_western": 2})]
 
 
 @pytest.mark.parametrize("text", ["縺" * 200_000, "ｱ" * 200_000, "ã\x81" * 100_000, "�縺" * 100_000, "é\n" * 100_000])

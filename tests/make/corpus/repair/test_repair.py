@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kiban.make.corpus.letters import Codes, letters
+from kiban.make.corpus.letters import letters
 from kiban.make.corpus.repair import line_breaks, punctuation, variants
 from kiban.make.corpus.repair.config import RepairConfig
-from kiban.make.corpus.repair.repair import repair
+from kiban.make.corpus.repair.repair import Repaired
+from kiban.make.corpus.repair.repair import repair as repair_all
 
 CONFIG = RepairConfig()
 PARAGRAPH = (
@@ -22,8 +22,8 @@ PARAGRAPH = (
 )
 
 
-def codes_of(text: str) -> Codes:
-    return letters([text]).codes
+def repair(text: str, config: RepairConfig) -> Repaired:
+    return repair_all([text], config)[0]
 
 
 def wrapped(text: str, columns: int) -> str:
@@ -50,6 +50,14 @@ def test_wrapped_paragraphs_become_lines_again(columns: int) -> None:
         assert after.replace("。\n", "。") == PARAGRAPH
         assert before.replace("\n", "") == PARAGRAPH
     assert counts["line_break"] >= 8
+
+
+def test_lines_are_as_wide_as_their_characters_not_as_many() -> None:
+    # From one narrow character in six to one in two: lines of 60 columns that differ much in length.
+    paragraphs = ["".join(PARAGRAPH[i : i + wide] + "x" for i in range(0, 100, wide)) for wide in (5, 4, 3, 2, 1)]
+    damaged = "\n\n".join(wrapped(paragraph, 60) for paragraph in paragraphs)
+    text, _ = repair(damaged, CONFIG)
+    assert text.replace("。\n", "。").split("\n\n") == paragraphs
 
 
 def test_breaks_that_were_meant_stay() -> None:
@@ -158,25 +166,45 @@ def test_repairing_again_changes_nothing(text: str, columns: int) -> None:
         assert repair(once, config) == (once, {})
 
 
-def slow_lines(text: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for line in text.split("\n"):
-        yield start, sum(1 if ord(c) < 0x2010 or 0xFF61 <= ord(c) < 0xFFA0 else 2 for c in line)
-        start += len(line) + 1
-
-
 @settings(deadline=None)
-@given(st.one_of(texts, st.text(max_size=40)), st.integers(20, 60))
-def test_compiled_loops_and_their_fallbacks_agree(text: str, least: int) -> None:
-    codes = codes_of(text)
-    for form in (line_breaks.measure.compiled, line_breaks.measure.fallback):
-        starts, widths = form(codes)
-        assert list(zip(starts.tolist(), widths.tolist(), strict=True)) == list(slow_lines(text))
-    widths = np.concatenate([np.repeat(widths, 3), np.arange(40) % 7 + least])
-    assert line_breaks.wrap_width.compiled(widths, least) == line_breaks.wrap_width.fallback(widths, least)
-    assert punctuation.signs.compiled(codes).tolist() == punctuation.signs.fallback(codes).tolist()
-    marks = variants._marks()
-    assert variants.marked.compiled(codes, marks).tolist() == variants.marked.fallback(codes, marks).tolist()
+@given(st.lists(st.tuples(texts, st.integers(40, 80)), max_size=5))
+def test_texts_are_repaired_each_by_itself(parts: list[tuple[str, int]]) -> None:
+    many = ["\n".join(wrapped(line, columns) for line in text.split("\n")) for text, columns in parts]
+    many = [part for text in many for part in (text, "", f"{MAIL}\n{text}")]
+    for config in (CONFIG, RepairConfig(variants="unify", punctuation="keep")):
+        assert repair_all(many, config) == [repair(text, config) for text in many]
+
+
+lines = st.tuples(
+    st.sampled_from(["", "", "", "> ", ">", "| > ", "　", " ", "\t", "word ", "(x), ", "、", "」。", ")", "\ufdd0"]),
+    st.integers(17, 23),
+    st.sampled_from(["", "", "", "。", "a", "」", " x", "、", ".", "ｱ", "…", "\U0001f600"]),
+    st.sampled_from(["\n"] * 9 + ["\n\n", "\n \n", ""]),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.lists(lines, max_size=30), max_size=4), st.lists(texts, max_size=3), st.integers(20, 60))
+def test_compiled_loops_and_their_fallbacks_agree(
+    paragraphs: list[list[tuple[str, int, str, str]]], others: list[str], least: int
+) -> None:
+    many = ["".join(head + "霧" * size + tail + end for head, size, tail, end in rows) for rows in paragraphs]
+    # Lines of one width, so that some texts look wrapped.
+    many += [text + ("霧" * 20 + "\n") * 15 + "> \n" + text for text in many]
+    all_texts = letters([*many, *others])
+    codes, starts, roles = all_texts.codes, all_texts.starts, line_breaks._roles()
+    found = line_breaks.full_lines.compiled(codes, starts, roles, least).tolist()
+    assert found == line_breaks.full_lines.fallback(codes, starts, roles, least).tolist()
+    assert all(codes[at] == 10 for at in found)
+    found = punctuation.exceptions.compiled(codes, starts).tolist()
+    assert found == punctuation.exceptions.fallback(codes, starts).tolist()
+
+
+def test_japanese_takes_two_columns_and_half_width_forms_one() -> None:
+    codes = [code for code in range(0x2E80, 0x30000) if unicodedata.east_asian_width(chr(code)) in "WF"]
+    assert (line_breaks._columns(np.array(codes, np.uint32)) == 2).all()
+    narrow = [*range(0x20, 0x7F), *range(0xFF61, 0xFFA0)]
+    assert (line_breaks._columns(np.array(narrow, np.uint32)) == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,22 @@ Widths are in columns of a terminal: two for Japanese characters, one for others
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
-from typing import NamedTuple
+import sys
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kiban.make.corpus.compiled import compiled
+from kiban.make.corpus.compiled import compiled, part
 from kiban.make.corpus.edits import Edit
 from kiban.make.corpus.formats.joining import joint
-from kiban.make.corpus.letters import Codes, Offsets
+from kiban.make.corpus.letters import Codes, Letters, Offsets
 
 Widths = npt.NDArray[np.int64]
+Roles = npt.NDArray[np.uint8]
 
 WIDEST = 400
 # A line that has to end early, since Japanese characters take two columns and punctuation may not begin a line, ends
@@ -56,89 +59,125 @@ ITEM = re.compile(
     r"[-・●○◎◆◇■□★☆※▼▽▲△►▶→⇒✓*#|+=~_<{}\\/@\[【–—①-⑳㈠-㈩Ⅰ-Ⅻⅰ-ⅻ]|[(（]?[0-9a-zA-Zア-ンイロハ一二三四五六七八九十]{1,3}[.)）、:]"
     r"|第[0-9一二三四五六七八九十百]{1,9}[章節条項回部]"
 )
-COLUMNS = re.compile(r"\t|  +|\|")
+BETWEEN_COLUMNS = ("\t", "  ", "|")
 WORD = re.compile(r"[!-~]+")
+# What a character may be, as bits.
+ENDS_SENTENCE, NEVER_FIRST = 1, 2
 
 
-class Line(NamedTuple):
-    start: int
-    end: int
-    width: int
+def line_breaks(letters: Letters, min_wrap_columns: int) -> Offsets:
+    """int64 [line ends]: where in `letters.codes`, of normalised texts, lines end that wrapping may have cut.
+
+    These are full and do not end a sentence. A text that does not look wrapped has none.
+    """
+    return full_lines(letters.codes, letters.starts, _roles(), min_wrap_columns)
 
 
-def line_break_edits(text: str, codes: Codes, min_wrap_columns: int) -> list[Edit]:
-    """The line breaks of `text` to remove; none where it does not look wrapped.
+def line_break_edits(text: str, breaks: Offsets) -> list[Edit]:
+    """The line breaks of `text` to remove.
 
     Args:
-        text: normalised.
-        codes: of `text`.
+        breaks: its `line_breaks`.
     """
-    starts, widths = measure(codes)
-    wrap = int(wrap_width(widths, min_wrap_columns))
-    if not wrap:
-        return []
-    bounds = [*starts.tolist(), len(text) + 1]
-    lines = [Line(bounds[i], bounds[i + 1] - 1, width) for i, width in enumerate(widths.tolist())]
-    pairs = [(line, following) for line, following in itertools.pairwise(lines) if line.width and following.width]
-    crowd = [(line, following) for line, following in pairs if wrap - CROWD < line.width <= wrap + HANGING]
-    ending = sum(text[line.end - 1] in SENTENCE_ENDS for line, _ in crowd)
-    full = sum(_is_full(text, line, following, wrap) for line, following in crowd)
-    if ending > MAX_ENDING_SHARE * len(crowd) or full < MIN_FULL_SHARE * len(crowd):
-        return []
     edits = []
-    for line, following in pairs:
-        if line.width <= wrap + HANGING and _is_full(text, line, following, wrap):
-            edit = _joined(text, line, following)
-            if edit:
-                edits.append(edit)
+    for at in breaks.tolist():
+        end = text.find("\n", at + 1)
+        edit = _joined(text, text.rfind("\n", 0, at) + 1, at, end if end >= 0 else len(text))
+        if edit:
+            edits.append(edit)
     return edits
 
 
-def _is_full(text: str, line: Line, following: Line, wrap: int) -> bool:
-    """Whether what comes first in the following line would not have fitted into the line."""
-    margin = MARGIN.match(text, following.start, following.end)
-    begins = margin.end() if margin else following.start
-    blank = text[line.end - 1].isascii() and text[begins : begins + 1].isascii()
-    return line.width + blank + _first_unit(text, begins, following.end) > wrap
+def _joined(text: str, start: int, at: int, end: int) -> Edit | None:
+    """The edit that joins the line before `at` and the one after, or None where the break was meant or may have been.
 
-
-def _joined(text: str, line: Line, following: Line) -> Edit | None:
-    """The edit that joins two lines, or None where the break was meant or may have been."""
-    margin, next_margin = MARGIN.match(text, line.start, line.end), MARGIN.match(text, following.start, following.end)
+    Args:
+        start: of the line before.
+        end: of the line after.
+    """
+    margin, next_margin = MARGIN.match(text, start, at), MARGIN.match(text, at + 1, end)
     if not margin or not next_margin or margin["quote"] != next_margin["quote"]:
         return None
-    own, rest = text[margin.end() : line.end], text[next_margin.end() : following.end]
+    own, rest = text[margin.end() : at], text[next_margin.end() : end]
     if not own or not rest:
         return None
-    if own[-1] in SENTENCE_ENDS or (own[-1] in CLOSING and rest[0] not in PARTICLES):
+    if own[-1] in CLOSING and rest[0] not in PARTICLES:
         return None
-    if ITEM.match(rest) or COLUMNS.search(own) or COLUMNS.search(rest):
+    if ITEM.match(rest) or any(sign in own or sign in rest for sign in BETWEEN_COLUMNS):
         return None
     deeper = len(next_margin["indent"]) - len(margin["indent"])
     if deeper > 0 and not (ITEM.match(own) and deeper <= 6):
         return None
     if deeper < -4 or not KANA.search(own) or not KANA.search(rest):
         return None
-    return Edit(line.end, next_margin.end(), joint(own, rest))
+    return Edit(at, next_margin.end(), joint(own, rest))
 
 
-def _first_unit(text: str, start: int, stop: int) -> int:
-    """Columns of what stands before the first place where a line may be broken."""
-    stop = min(stop, start + WIDEST)
-    word = WORD.match(text, start, stop)
-    end = word.end() if word else start + 1
-    width = end - start if word else 2
+@functools.cache
+def _roles() -> Roles:
+    """uint8 [code points]: the bits of each character."""
+    roles = np.zeros(sys.maxunicode + 1, np.uint8)
+    roles[[ord(character) for character in SENTENCE_ENDS]] |= ENDS_SENTENCE
+    roles[[ord(character) for character in NOT_FIRST]] |= NEVER_FIRST
+    return roles
+
+
+@part
+def _columns(code: Any) -> Any:
+    """How many columns a code point, or each of an array, is wide.
+
+    Punctuation, arrows and symbols whose width depends on the font (East Asian Width "ambiguous") count two, as
+    Japanese fonts have it.
+    """
+    return 2 - ((code < 0x2010) | (code >= 0xFF61) & (code < 0xFFA0))
+
+
+def _full_lines_numpy(codes: Codes, starts: Offsets, roles: Roles, least: int) -> Offsets:
+    found = [np.zeros(0, np.int64)]
+    for start, end in itertools.pairwise(starts.tolist()):
+        own = codes[start:end]
+        ends = np.flatnonzero(own == 10)
+        columns = np.append(0, np.cumsum(np.where(own == 10, 0, _columns(own))))
+        widths = np.diff(columns[np.concatenate(([0], ends, [len(own)]))])
+        inner = (widths[:-1] > 0) & (widths[1:] > 0)
+        ends, widths = ends[inner], widths[:-1][inner]
+        wrap = _wrap_width_numpy(widths, least)
+        if not wrap:
+            continue
+        text = str(own.tobytes(), "utf-32-le")
+        full = [width + _needed(text, at) > wrap for at, width in zip(ends.tolist(), widths.tolist(), strict=True)]
+        ending = roles[own[ends - 1]] & ENDS_SENTENCE != 0
+        crowded = (widths > wrap - CROWD) & (widths <= wrap + HANGING)
+        crowd = np.count_nonzero(crowded)
+        too_few = np.count_nonzero(crowded & full) < MIN_FULL_SHARE * crowd
+        if not too_few and np.count_nonzero(crowded & ending) <= MAX_ENDING_SHARE * crowd:
+            found.append(start + ends[full & ~ending & (widths <= wrap + HANGING)])
+    return np.concatenate(found)
+
+
+def _needed(text: str, at: int) -> int:
+    """Columns that what comes first in the next line would take in the one that ends at `at`, with the blank between.
+
+    What comes first is a word or a character, behind marks of quotation and blanks, and what may not begin a line.
+    """
+    margin = MARGIN.match(text, at + 1)
+    begins = margin.end() if margin else at + 1
+    line_end = text.find("\n", begins)
+    stop = min(line_end if line_end >= 0 else len(text), begins + WIDEST)
+    blank = text[at - 1].isascii() and text[begins : begins + 1].isascii()
+    word = WORD.match(text, begins, stop)
+    end = word.end() if word else begins + 1
+    unit = end - begins if word else 2
     while end < stop and text[end] in NOT_FIRST:
-        width += 1 if text[end].isascii() else 2
+        unit += 1 if text[end].isascii() else 2
         end += 1
-    return width
+    return blank + unit
 
 
 def _wrap_width_numpy(widths: Widths, least: int) -> int:
-    inner = widths[:-1][(widths[:-1] > 0) & (widths[1:] > 0)]
-    if len(inner) < MIN_CROWDED_LINES:
+    if len(widths) < MIN_CROWDED_LINES:
         return 0
-    counts = np.bincount(inner[inner <= WIDEST], minlength=WIDEST + 1)
+    counts = np.bincount(widths[widths <= WIDEST], minlength=WIDEST + 1)
     crowds = np.convolve(counts, np.ones(CROWD, np.int64))[: WIDEST + 1]
     crowds[:least] = 0
     wrap = int(crowds.argmax())
@@ -146,26 +185,66 @@ def _wrap_width_numpy(widths: Widths, least: int) -> int:
     last = wrap
     while last > wrap - CROWD and counts[last] < HANGING_SHARE * crowd:
         last -= 1
-    wider = np.count_nonzero(inner > last + HANGING)
-    few = crowd < MIN_CROWDED_LINES or crowd < MIN_CROWDED_SHARE * len(inner)
-    return 0 if few or wider > MAX_WIDER_SHARE * len(inner) else last
+    wider = np.count_nonzero(widths > last + HANGING)
+    few = crowd < MIN_CROWDED_LINES or crowd < MIN_CROWDED_SHARE * len(widths)
+    return 0 if few or wider > MAX_WIDER_SHARE * len(widths) else last
 
 
-@compiled(fallback=_wrap_width_numpy)
-def wrap_width(widths: Widths, least: int) -> int:
-    """The width that the text was cut at, in columns; 0 where none is seen.
+@compiled(fallback=_full_lines_numpy)
+def full_lines(codes: Codes, starts: Offsets, roles: Roles, least: int) -> Offsets:
+    """See `line_breaks`."""
+    wraps = np.zeros(len(starts) - 1, np.int64)
+    most = 0
+    for text in range(len(wraps)):
+        counts = np.zeros(WIDEST + 1, np.int64)
+        lines = _count_widths(codes[starts[text] : starts[text + 1]], counts)
+        wraps[text] = _wrap_width(counts, lines, least)
+        if wraps[text]:
+            most += lines
+    found = np.empty(most, np.int64)
+    many = 0
+    for text in range(len(wraps)):
+        if wraps[text]:
+            ends = _find_full(codes[starts[text] : starts[text + 1]], roles, wraps[text], found[many:])
+            found[many : many + ends] += starts[text]
+            many += ends
+    return found[:many]
+
+
+@part
+def _count_widths(codes: Codes, counts: Widths) -> int:
+    """Count the lines of a text by width, those that end a paragraph left out; these may be short.
 
     Args:
-        widths: of its lines.
+        counts: [WIDEST + 1], zeros, to be filled.
+
+    Returns:
+        How many lines there are, wider ones included.
+    """
+    lines, width = 0, 0
+    for position in range(len(codes)):
+        code = codes[position]
+        if code != 10:
+            width += _columns(code)
+            continue
+        if width > 0 and position + 1 < len(codes) and codes[position + 1] != 10:
+            lines += 1
+            if width <= WIDEST:
+                counts[width] += 1
+        width = 0
+    return lines
+
+
+@part
+def _wrap_width(counts: Widths, lines: int, least: int) -> int:
+    """The width that a text was cut at, in columns; 0 where none is seen.
+
+    Args:
+        counts, lines: by `_count_widths`.
         least: no smaller one is looked for.
     """
-    counts = np.zeros(WIDEST + 1, np.int64)
-    many = 0
-    for line in range(len(widths) - 1):
-        if widths[line] > 0 and widths[line + 1] > 0:  # last lines of paragraphs may be short
-            many += 1
-            if widths[line] <= WIDEST:
-                counts[widths[line]] += 1
+    if lines < MIN_CROWDED_LINES:
+        return 0
     wrap, most = 0, 0
     for width in range(least, WIDEST + 1):
         crowd = 0
@@ -173,49 +252,63 @@ def wrap_width(widths: Widths, least: int) -> int:
             crowd += counts[near]
         if crowd > most:
             wrap, most = width, crowd
-    if most < MIN_CROWDED_LINES or most < MIN_CROWDED_SHARE * many:
+    if most < MIN_CROWDED_LINES or most < MIN_CROWDED_SHARE * lines:
         return 0
     last = wrap
     while last > wrap - CROWD and counts[last] < HANGING_SHARE * most:
         last -= 1
-    wider = many
-    for width in range(last + HANGING + 1):
-        if width <= WIDEST:
-            wider -= counts[width]
-    return 0 if wider > MAX_WIDER_SHARE * many else last
+    wider = lines
+    for width in range(min(last + HANGING, WIDEST) + 1):
+        wider -= counts[width]
+    return 0 if wider > MAX_WIDER_SHARE * lines else last
 
 
-def _measure_numpy(codes: Codes) -> tuple[Offsets, Widths]:
-    ends = np.flatnonzero(codes == 10)
-    starts = np.append(0, ends + 1)
-    columns = np.where(codes == 10, 0, np.where((codes < 0x2010) | (codes >= 0xFF61) & (codes < 0xFFA0), 1, 2))
-    total = np.append(0, np.cumsum(columns))
-    return starts, total[np.append(ends, len(codes))] - total[starts]
+@part
+def _find_full(codes: Codes, roles: Roles, wrap: int, found: Offsets) -> int:
+    """Put the ends of a text's full lines into `found`.
 
-
-@compiled(fallback=_measure_numpy)
-def measure(codes: Codes) -> tuple[Offsets, Widths]:
-    """int64 [lines] both: where the lines begin, and how many columns they are wide.
-
-    Punctuation, arrows and symbols whose width depends on the font (East Asian Width "ambiguous") count two, as
-    Japanese fonts have it.
+    Returns:
+        How many; 0 if too few of the crowded lines are full, or too many of them end sentences.
     """
-    lines = 1
-    for code in codes:
-        lines += code == 10
-    starts = np.zeros(lines, np.int64)
-    widths = np.zeros(lines, np.int64)
-    line, width = 0, 0
+    many, crowd, ending, full, width = 0, 0, 0, 0, 0
     for position in range(len(codes)):
-        code = codes[position]
-        if code == 10:
-            widths[line] = width
-            line += 1
-            starts[line] = position + 1
-            width = 0
-        elif code < 0x2010 or 0xFF61 <= code < 0xFFA0:
-            width += 1
-        else:
-            width += 2
-    widths[line] = width
-    return starts, widths
+        if codes[position] != 10:
+            width += _columns(codes[position])
+            continue
+        if 0 < width <= wrap + HANGING and position + 1 < len(codes) and codes[position + 1] != 10:
+            ends = roles[codes[position - 1]] & ENDS_SENTENCE != 0
+            is_full = width + _needed_columns(codes, position, roles) > wrap
+            if width > wrap - CROWD:
+                crowd += 1
+                ending += ends
+                full += is_full
+            if is_full and not ends:
+                found[many] = position
+                many += 1
+        width = 0
+    return 0 if ending > MAX_ENDING_SHARE * crowd or full < MIN_FULL_SHARE * crowd else many
+
+
+@part
+def _needed_columns(codes: Codes, at: int, roles: Roles) -> int:
+    """See `_needed`."""
+    end = len(codes)
+    begins = at + 1
+    while begins < end and (codes[begins] == 0x3E or codes[begins] == 0x7C):
+        begins += 1
+        if begins < end and codes[begins] == 0x20:
+            begins += 1
+    while begins < end and (codes[begins] == 0x20 or codes[begins] == 0x09):
+        begins += 1
+    blank = codes[at - 1] < 0x80 and (begins >= end or codes[begins] < 0x80)
+    stop = min(end, begins + WIDEST)
+    position = begins
+    while position < stop and 0x21 <= codes[position] <= 0x7E:
+        position += 1
+    unit = position - begins
+    if unit == 0:
+        position, unit = begins + 1, 2
+    while position < stop and codes[begins] != 10 and roles[codes[position]] & NEVER_FIRST:
+        unit += 1 if codes[position] < 0x80 else 2
+        position += 1
+    return blank + unit

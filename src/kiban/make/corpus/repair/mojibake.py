@@ -9,19 +9,19 @@ what comes out is more probable by `MARGIN` bits, by the same statistics of Japa
 Characters that the wrong reading lost mostly stay U+FFFD (readings.py). Text that was normalised after the wrong
 reading has lost what it would be known by.
 
-Good text costs one scan for pairs of characters that only wrong readings put together.
+Good text costs one scan for pairs of characters that only wrong readings put together (suspects.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from kiban.make.corpus.edits import Edit
-from kiban.make.corpus.encoding import _character, _half_width
-from kiban.make.corpus.letters import Codes
+from kiban.make.corpus.encoding import character_bits, half_width_bits
+from kiban.make.corpus.letters import Offsets
 from kiban.make.corpus.repair.readings import KINDS, Character, Kind, Loses, western_bytes
-from kiban.make.corpus.repair.suspects import classes, suspects
 
 # log2 of how much more probable the repaired span must be, and in a document that is known to hold such spans.
 MARGIN = 30.0
@@ -54,15 +54,13 @@ class Candidate(NamedTuple):
     edit: Edit
 
 
-def mojibake_edits(text: str, codes: Codes) -> list[tuple[str, list[Edit]]]:
+def mojibake_edits(text: str, suspected: Offsets) -> list[tuple[str, list[Edit]]]:
     """What reads `text` in the encodings it was written in, by kind; edits do not overlap.
 
     Args:
-        codes: of `text`, which may hold lone surrogates.
+        text: may hold lone surrogates.
+        suspected: its `suspects`.
     """
-    suspected = suspects(codes, classes())
-    if not len(suspected):
-        return []
     first: list[Candidate] = []
     left = MOST_TOLD_FROM
     for start in suspected.tolist():
@@ -91,7 +89,7 @@ def mojibake_edits(text: str, codes: Codes) -> list[tuple[str, list[Edit]]]:
             ]
         start = end + 1
     chosen = _not_overlapping(every)
-    by_kind = [(kind.name, [each.edit for each in chosen if each.kind == kind.name]) for kind in kinds]
+    by_kind = [(f"mojibake_{kind.name}", [each.edit for each in chosen if each.kind == kind.name]) for kind in kinds]
     return [(name, edits) for name, edits in by_kind if edits]
 
 
@@ -126,16 +124,11 @@ def _candidates(text: str, start: int, end: int, kinds: Sequence[Kind]) -> list[
     line = text[start:end]
     found = []
     for kind in kinds:
-        pieces = [kind.bytes_of(character) for character in line]
+        pieces = list(map(kind.bytes_of, line))
         data = b"".join(pieces)
-        # For each byte, the character that begins there.
-        begins: dict[int, int] = {}
-        at = 0
-        for index, piece in enumerate(pieces):
-            begins[at] = index
-            at += len(piece)
-        begins[at] = len(line)
-        for span in _spans(kind.read(data, kind.loses), begins, line):
+        # For each byte that a character begins with, and the end, the character's index.
+        begins = dict(zip(accumulate(map(len, pieces), initial=0), range(len(line) + 1), strict=True))
+        for span in _spans(kind.read(data, kind.loses), data, begins):
             first, last = begins[span[0].start], begins[span[-1].end]
             before, after = line[first:last], "".join(character.text for character in span)
             if kind.name == "utf_8_as_western":
@@ -143,27 +136,36 @@ def _candidates(text: str, start: int, end: int, kinds: Sequence[Kind]) -> list[
             unknown = after.count("\ufffd")
             if before != after and unknown < len(after):
                 bits = _bits_after(after)
-                known = (bits - unknown * _character("\ufffd")) / (len(after) - unknown)
+                known = (bits - unknown * character_bits("\ufffd")) / (len(after) - unknown)
                 edit = Edit(start + first, start + last, after)
                 found.append(Candidate(bits - _bits_before(before), known, unknown / len(after), kind.name, edit))
     return found
 
 
-def _spans(characters: Iterator[Character], begins: dict[int, int], line: str) -> Iterator[list[Character]]:
+def _spans(characters: Iterator[Character], data: bytes, begins: dict[int, int]) -> Iterator[list[Character]]:
     """Characters in unbroken rows, each as long as it begins and ends where characters of the line do.
 
-    ASCII that stays ASCII divides rows: it is in all these encodings the same, and no evidence.
+    ASCII that stays ASCII divides rows: it is in all these encodings the same, and no evidence. Other ASCII in `data`
+    is the second byte of a character of the line, and becomes one of its own.
     """
     row: list[Character] = []
     for character in characters:
-        here = begins.get(character.start, -1)
-        divides = character.text == "\n" or (character.text.isascii() and here >= 0 and line[here] == character.text)
-        if row and (divides or character.start != row[-1].end):
-            yield from _whole(row, begins)
-            row = []
-        if not divides and (row or character.start in begins):
+        if row:
+            _add_second_byte(row, data, begins)
+            if character.start != row[-1].end:
+                yield from _whole(row, begins)
+                row = []
+        if row or character.start in begins:
             row.append(character)
-    yield from _whole(row, begins)
+    if row:
+        _add_second_byte(row, data, begins)
+        yield from _whole(row, begins)
+
+
+def _add_second_byte(row: list[Character], data: bytes, begins: dict[int, int]) -> None:
+    end = row[-1].end
+    if end not in begins and data[end] < 0x80:
+        row.append(Character(end, end + 1, chr(data[end])))
 
 
 def _whole(row: list[Character], begins: dict[int, int]) -> Iterator[list[Character]]:
@@ -191,15 +193,15 @@ def _bits_before(text: str) -> float:
     total, previous = 0.0, ""
     for character in text:
         if "\uff61" <= character <= "\uff9f":
-            total += _half_width(previous, character)
+            total += half_width_bits(previous, character)
         elif "\xc0" <= character <= "\xff" and character.isalpha():
             total += ACCENTED
         else:
-            total += _character(character)
+            total += character_bits(character)
         previous = character
     return total
 
 
 def _bits_after(text: str) -> float:
     """log2-probability of `text` as what was meant."""
-    return sum(HALF_WIDTH_AFTER if "\uff61" <= each <= "\uff9f" else _character(each) for each in text)
+    return sum(HALF_WIDTH_AFTER if "\uff61" <= each <= "\uff9f" else character_bits(each) for each in text)

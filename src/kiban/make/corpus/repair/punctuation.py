@@ -9,39 +9,36 @@ these, or after kana or kanji at a line's end (`表名.列名` is none); neither
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from kiban.make.corpus.compiled import compiled, part
 from kiban.make.corpus.edits import Edit
-from kiban.make.corpus.letters import Codes, Offsets
+from kiban.make.corpus.letters import Codes, Letters, Offsets
 
-COMMAS = ("、", ",")
-STOPS = ("。", ".")
+# What each sign becomes.
+OTHER = {"、": ",", ",": "、", "。": ".", ".": "。"}
+SIGNS = (0x2C, 0x2E, 0x3001, 0x3002)
 # The lesser kind is an exception only if there are so many times more of the other.
 MAJORITY = 2
 # A sign before this character of a line may belong to an item's number.
 MIN_COLUMN = 4
 
 
-def punctuation_edits(codes: Codes) -> list[Edit]:
-    """What makes the commas and the full stops of a text one kind each; none where neither prevails.
+def punctuation_exceptions(letters: Letters) -> Offsets:
+    """int64 [signs]: where in `letters.codes`, of normalised texts, a comma or full stop is of the lesser kind."""
+    return exceptions(letters.codes, letters.starts)
+
+
+def punctuation_edits(text: str, places: Offsets) -> list[Edit]:
+    """What makes the commas and the full stops of a text one kind each.
 
     Args:
-        codes: of a normalised text.
+        places: its `punctuation_exceptions`.
     """
-    positions = signs(codes)
-    if not len(positions):
-        return []
-    found = codes[positions]
-    edits = []
-    for pair in (COMMAS, STOPS):
-        at = [positions[found == ord(sign)] for sign in pair]
-        for less, more, sign in ((at[0], at[1], pair[1]), (at[1], at[0], pair[0])):
-            if MAJORITY * len(less) <= len(more):
-                edits += [Edit(position, position + 1, sign) for position in less.tolist()]
-    return sorted(edits)
+    return [Edit(position, position + 1, OTHER[text[position]]) for position in places.tolist()]
 
 
 @part
@@ -80,39 +77,75 @@ def _stops(before: Any, after: Any) -> Any:
     return (_letter(before) & (after == 10)) | (hiragana & (_letter(after) | _closing(after) | _opening(after)))
 
 
-def _signs_numpy(codes: Codes) -> Offsets:
-    if not len(codes):
-        return np.zeros(0, np.int64)
-    sign = (codes == 0x3001) | (codes == 0x3002) | (codes == 0x2C) | (codes == 0x2E)
-    before, after = np.append(np.uint32(10), codes[:-1]), np.append(codes[1:], np.uint32(10))
-    positions = np.arange(len(codes))
-    line_starts = np.maximum.accumulate(np.where(before == 10, positions, 0))
-    ascii_sign = codes < 0x80
-    stands = np.where(codes == 0x2C, _stands(before, after), _stops(before, after))
-    stands &= positions - line_starts >= MIN_COLUMN
-    return np.flatnonzero(sign & (~ascii_sign | stands))
+def _exceptions_numpy(codes: Codes, starts: Offsets) -> Offsets:
+    found = [np.zeros(0, np.int64)]
+    for start, end in itertools.pairwise(starts.tolist()):
+        own = codes[start:end]
+        before, after = np.append(np.uint32(10), own)[:-1], np.append(own, np.uint32(10))[1:]
+        positions = np.arange(len(own))
+        line_starts = np.maximum.accumulate(np.where(before == 10, positions, 0))
+        in_japanese = np.where(own == 0x2C, _stands(before, after), _stops(before, after))
+        in_japanese &= positions - line_starts >= MIN_COLUMN
+        chosen = np.zeros(len(own), np.bool_)
+        for pair in (("、", ","), ("。", ".")):
+            kinds = [(own == ord(sign)) & (in_japanese | (own >= 0x80)) for sign in pair]
+            for less, more in (kinds, kinds[::-1]):
+                if MAJORITY * np.count_nonzero(less) <= np.count_nonzero(more):
+                    chosen |= less
+        found.append(start + np.flatnonzero(chosen))
+    return np.concatenate(found)
 
 
-@compiled(fallback=_signs_numpy)
-def signs(codes: Codes) -> Offsets:
-    """int64 [signs]: where the commas and full stops of Japanese stand."""
+@part
+def _kind(codes: Codes, position: int) -> int:
+    """Which of `、`, `,`, `。`, `.` of Japanese stands at a place of a text: 0, 1, 2, 3; -1 for anything else."""
+    code = codes[position]
+    if code == 0x3001 or code == 0x3002:
+        return 0 if code == 0x3001 else 2
+    if (code != 0x2C and code != 0x2E) or position < MIN_COLUMN:
+        return -1
+    before = codes[position - 1]
+    after = codes[position + 1] if position + 1 < len(codes) else np.uint32(10)
+    if not (_stands(before, after) if code == 0x2C else _stops(before, after)):
+        return -1
+    for near in range(position - MIN_COLUMN, position):
+        if codes[near] == 10:
+            return -1
+    return 1 if code == 0x2C else 3
+
+
+@compiled(fallback=_exceptions_numpy)
+def exceptions(codes: Codes, starts: Offsets) -> Offsets:
+    """See `punctuation_exceptions`."""
+    texts = len(starts) - 1
+    lesser = np.zeros((texts, 4), np.bool_)
+    most = 0
+    for text in range(texts):
+        own = codes[starts[text] : starts[text + 1]]
+        possible = False
+        for position in range(1, len(own)):  # no branches, so that it takes many characters at once
+            sign = (own[position] == 0x2C) | (own[position] == 0x2E)
+            possible |= sign & (own[position - 1] > 0x3000)
+        if not possible:  # no `,` or `.` after Japanese, as in most texts
+            continue
+        counts = np.zeros(4, np.int64)
+        for position in range(len(own)):
+            if own[position] in SIGNS:
+                kind = _kind(own, position)
+                if kind >= 0:
+                    counts[kind] += 1
+        for kind in range(4):
+            if 0 < MAJORITY * counts[kind] <= counts[kind ^ 1]:
+                lesser[text, kind] = True
+                most += counts[kind]
+    found = np.empty(most, np.int64)
     many = 0
-    for code in codes:
-        many += (code == 0x3001) | (code == 0x3002) | (code == 0x2C) | (code == 0x2E)
-    found = np.empty(many, np.int64)
-    many = 0
-    line = 0
-    for position in range(len(codes)):
-        code = codes[position]
-        if code == 10:
-            line = position + 1
-        elif code == 0x3001 or code == 0x3002:
-            found[many] = position
-            many += 1
-        elif (code == 0x2C or code == 0x2E) and position - line >= MIN_COLUMN:
-            before = codes[position - 1]
-            after = codes[position + 1] if position + 1 < len(codes) else np.uint32(10)
-            if _stands(before, after) if code == 0x2C else _stops(before, after):
-                found[many] = position
-                many += 1
-    return found[:many]
+    for text in range(texts):
+        if lesser[text].any():
+            own = codes[starts[text] : starts[text + 1]]
+            for position in range(len(own)):
+                kind = _kind(own, position) if own[position] in SIGNS else -1
+                if kind >= 0 and lesser[text, kind]:
+                    found[many] = starts[text] + position
+                    many += 1
+    return found

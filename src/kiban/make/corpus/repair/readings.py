@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from kiban.make.corpus.encoding import _character
+from kiban.make.corpus.encoding import character_bits
 
 # How many bits a guessed character must be ahead of all others.
 GUESS_MARGIN = 3.0
@@ -55,13 +55,14 @@ def _second_codes() -> dict[str, bytes]:
     return {character: code for character, code in decoded if _cp932_bytes(character) != code}
 
 
+@functools.lru_cache(maxsize=65_536)
 def _cp932_bytes_of_euc_jp(character: str) -> bytes:
     """Of its two codes the one that can be part of EUC-JP."""
     found = _cp932_bytes(character)
     return _second_codes().get(character, found) if found[-1] < 0xA1 else found
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=65_536)
 def western_bytes(character: str) -> bytes:
     if character == "\ufffd":
         return bytes([LOST])
@@ -89,15 +90,15 @@ def _western_loses(first: int, second: int) -> bool:
 
 Loses = Callable[[int, int], bool]
 
-# Right readings: what characters stand at which bytes; what does not decode is left out.
+# Right readings: what characters beyond ASCII stand at which bytes; what does not decode is left out.
 
 UTF_8 = re.compile(
-    rb"(?P<valid>[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
+    rb"(?P<valid>[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
     rb"|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3})"
     rb"|(?P<before>(?:[\xe1-\xef][\x80-\xbf]?)?)\xff(?P<after>(?:[\x80-\xbf]{1,2})?)"
 )
-CP932 = re.compile(rb"[\x00-\x7f]|[\xa1-\xdf]|[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]")
-EUC_JP = re.compile(rb"[\x00-\x7f]|\x8e[\xa1-\xdf]|\x8f[\xa1-\xfe]{2}|[\xa1-\xfe]{2}|[\xa1-\xfe]\xff|\xff[\xa1-\xfe]")
+CP932 = re.compile(rb"[\xa1-\xdf]|[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]")
+EUC_JP = re.compile(rb"\x8e[\xa1-\xdf]|\x8f[\xa1-\xfe]{2}|[\xa1-\xfe]{2}|[\xa1-\xfe]\xff|\xff[\xa1-\xfe]")
 
 
 def _utf_8(data: bytes, loses: Loses) -> Iterator[Character]:
@@ -159,7 +160,8 @@ def _likeliest(characters: set[str]) -> str:
     """
     if sum("\u4e00" <= each <= "\u9fff" for each in characters) > 1:
         return "\ufffd"
-    ranked = sorted((_character(each) - 5 * (each in SELDOM) + 5 * (each in REPETITION), each) for each in characters)
+    bits = [character_bits(each) - 5 * (each in SELDOM) + 5 * (each in REPETITION) for each in characters]
+    ranked = sorted(zip(bits, characters, strict=True))
     ahead = len(ranked) == 1 or ranked[-1][0] - ranked[-2][0] >= GUESS_MARGIN
     return ranked[-1][1] if ahead else "\ufffd"
 

@@ -9,14 +9,14 @@ compatibility ideographs become what Unicode says that they are.
 from __future__ import annotations
 
 import functools
+import sys
 import unicodedata
 
 import numpy as np
 import numpy.typing as npt
 
-from kiban.make.corpus.compiled import compiled
 from kiban.make.corpus.edits import Edit
-from kiban.make.corpus.letters import Codes, Offsets
+from kiban.make.corpus.letters import Letters, Offsets
 
 # Each character is followed by what it becomes.
 OLD_FORMS = (
@@ -44,8 +44,7 @@ Marks = npt.NDArray[np.bool_]
 
 @functools.cache
 def variants() -> dict[str, str]:
-    "Every variant, with the character that it becomes,"
-    " which is none."
+    """Every variant, with the character that it becomes, which is none."""
     pairs = OLD_FORMS + OTHER_FORMS
     table = dict(zip(pairs[::2], pairs[1::2], strict=True))
     for code in COMPATIBILITY:
@@ -57,47 +56,31 @@ def variants() -> dict[str, str]:
 
 @functools.cache
 def _marks() -> Marks:
-    """bool [0x30000]: which code points are variants."""
-    marks = np.zeros(0x30000, np.bool_)
+    """bool [code points]: which are variants."""
+    marks = np.zeros(sys.maxunicode + 1, np.bool_)
     marks[[ord(variant) for variant in variants()]] = True
     return marks
 
 
-def variant_edits(codes: Codes) -> list[Edit]:
-    """What makes variants in a text today's forms.
+def variant_places(letters: Letters) -> Offsets:
+    """int64 [variants]: where in `letters.codes`, of normalised texts, variants stand."""
+    return np.flatnonzero(_marks()[letters.codes])
+
+
+def variant_edits(text: str, places: Offsets) -> list[Edit]:
+    """What makes variants in `text` today's forms.
 
     Args:
-        codes: of a normalised text.
+        places: its `variant_places`.
     """
     table = variants()
-    edits = []
-    for position in marked(codes, _marks()).tolist():
-        selected = position + 1 < len(codes) and _selects(int(codes[position + 1]))
-        if not selected:  # with a variation selector it is a form that somebody chose
-            edits.append(Edit(position, position + 1, table[chr(codes[position])]))
-    return edits
+    return [
+        Edit(position, position + 1, table[text[position]])
+        for position in places.tolist()
+        if not _selects(text[position + 1 : position + 2])  # it is a form that somebody chose
+    ]
 
 
-def _selects(code: int) -> bool:
-    return 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
-
-
-def _marked_numpy(codes: Codes, marks: Marks) -> Offsets:
-    return np.flatnonzero(np.where(codes < len(marks), marks[np.minimum(codes, len(marks) - 1)], False))
-
-
-@compiled(fallback=_marked_numpy)
-def marked(codes: Codes, marks: Marks) -> Offsets:
-    "int64 [hits]: where code points stand that are mar"
-    "ked."
-    many = 0
-    for code in codes:
-        if code < len(marks) and marks[code]:
-            many += 1
-    found = np.empty(many, np.int64)
-    many = 0
-    for position in range(len(codes)):
-        if codes[position] < len(marks) and marks[codes[position]]:
-            found[many] = position
-            many += 1
-    return found
+def _selects(character: str) -> bool:
+    """Whether it is a variation selector."""
+    return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
