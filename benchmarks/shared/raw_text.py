@@ -42,6 +42,8 @@ DAMAGE = 0.02
 EDITS = (0.02, 0.2)
 SITES = 6
 PAGE_CHARACTERS = 2_500
+SEEN = 0.02
+SIGN_CHARACTERS = 10
 
 Kind = Literal["page", "identical", "similar", "keywords", "stitched", "goods", "log"]
 Damage = Literal["decoding", "wrapped", "cut_off", "widths"]
@@ -127,6 +129,19 @@ def pages_of(text: str) -> list[str]:
             page = ""
         page += sentence
     return [*pages, page] if page or not pages else pages
+
+
+def unseen(documents: Sequence[str], pages: Sequence[str]) -> list[str]:
+    """The documents of which at most SEEN stands in sentences that a page has too; short ones, that all have, are no
+    sign."""
+    known = {sentence.strip() for page in pages for sentence in SENTENCE.findall(page)}
+    found = []
+    for document in documents:
+        sentences = [sentence.strip() for sentence in SENTENCE.findall(document)]
+        seen = sum(len(each) for each in sentences if len(each) >= SIGN_CHARACTERS and each in known)
+        if seen <= SEEN * sum(map(len, sentences)):
+            found.append(document)
+    return found
 
 
 def cut(text: str, size: int) -> str:

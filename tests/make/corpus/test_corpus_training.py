@@ -158,3 +158,12 @@ def test_documents_to_score_are_of_other_documents_than_the_pages():
 def test_a_cut_text_is_whole_characters():
     assert raw_text.cut("基盤a", 4) == "基"
     assert raw_text.cut("基盤a", 7) == "基盤a"
+
+
+def test_documents_whose_sentences_were_read_are_not_scored() -> None:
+    page = "弁を閉じてから蓋を外して調べる。\n以上。\n"
+    new = "".join(f"{number}号機では圧力が下がるのを待つ。" for number in range(10, 90))
+    assert raw_text.unseen([new + page, new[:300] + "。" + page, "以上。" * 9 + new], [page]) == [
+        new + page,
+        "以上。" * 9 + new,
+    ]
