@@ -58,6 +58,13 @@ def test_what_came_before_a_cut_is_kept(read_source: ReadSource, tmp_path: Path)
     read = read_source("cut.warc.gz")
     assert set(read.texts) >= {"https://example.jp/", "https://example.jp/b"}
     assert read.files == {"cut.warc.gz": "damaged"}
+    plain = b"".join(RECORDS)
+    last = len(RECORDS[-1])
+    for cut in (40, last // 2, last - 100):
+        (tmp_path / "plain.warc").write_bytes(plain[:-cut])
+        assert read_source("plain.warc").files == {"plain.warc": "damaged"}, cut
+    (tmp_path / "plain.warc").write_bytes(plain)
+    assert read_source("plain.warc").files == {}
     (tmp_path / "no.warc").write_bytes(b"this is no WARC file\n" * 100)
     assert read_source("no.warc").files == {"no.warc": "damaged"}
 

@@ -20,13 +20,9 @@ from typing import BinaryIO, Self, cast
 
 from kiban.make.corpus.formats.events import Unreadable
 from kiban.make.corpus.formats.extract import READERS
-from kiban.make.corpus.formats.streams import Chunks, Counted, open_chunks
+from kiban.make.corpus.formats.streams import HARMLESS_BYTES, MAX_RATIO, Chunks, Counted, open_chunks, ratio
 from kiban.make.corpus.sources import ARCHIVES, Found, NotRead, SourceFile, format_of, is_hidden
 
-# An archive that unpacks to more than so many times its own size is a bomb, once it is large; text packs 5 to 50
-# times, and deflate cannot pack more than 1,032 times.
-MAX_RATIO = 250
-HARMLESS_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 2**40
 # Members of a tar up to this size are held in memory, so that others can be read meanwhile.
 HELD_BYTES = 2**20
@@ -126,7 +122,7 @@ class _Archive:
             elif info.flag_bits & 1:
                 yield NotRead(member.name, "encrypted", "it has a password")
             elif info.file_size > max(HARMLESS_BYTES, MAX_RATIO * info.compress_size):
-                yield NotRead(member.name, "bomb", _ratio(info.file_size, info.compress_size))
+                yield NotRead(member.name, "bomb", ratio(info.file_size, info.compress_size))
             elif member.format in NEEDS_SEEKING:
                 yield from self._seekable(member, depth)
             elif member.format in ARCHIVES:
@@ -151,7 +147,7 @@ class _Archive:
     # -- tar ------------------------------------------------------------------------------------------------------
 
     def _tar(self, file: SourceFile, depth: int) -> Iterator[Found]:
-        chunks = _unpacked(file, self.counted if depth == 0 else lambda _: None)
+        chunks = open_chunks(file, self.counted if depth == 0 else lambda _: None)
         try:
             archive = tarfile.open(  # noqa: SIM115 (its stream is closed below; its members keep it)
                 fileobj=cast(BinaryIO, Chunks(chunks)),
@@ -218,7 +214,7 @@ def _opened_zip(file: SourceFile) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo
     if stored > size + 2**10:
         raise Unreadable("bomb", "its members overlap")
     if unpacked > max(HARMLESS_BYTES, MAX_RATIO * size):
-        raise Unreadable("bomb", _ratio(unpacked, size))
+        raise Unreadable("bomb", ratio(unpacked, size))
     if unpacked > MAX_TOTAL_BYTES:
         raise Unreadable("bomb", f"it unpacks to {unpacked >> 30} GiB")
     return archive, infos
@@ -259,10 +255,6 @@ def _tar_opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[],
         return cast(BinaryIO, _Member(content, "tar"))
 
     return opened
-
-
-def _ratio(unpacked: int, stored: int) -> str:
-    return f"it unpacks from {stored} to {unpacked} bytes"
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -324,23 +316,3 @@ class _Member(io.BufferedIOBase):
     def close(self) -> None:
         self.content.close()
         super().close()
-
-
-def _unpacked(file: SourceFile, advance: Callable[[int], None]) -> Iterator[bytes]:
-    """A tar's bytes, decompressed.
-
-    Raises:
-        Unreadable: "bomb", or what is wrong with the compression.
-    """
-    stored = unpacked = 0
-
-    def count(amount: int) -> None:
-        nonlocal stored
-        stored += amount
-        advance(amount)
-
-    for chunk in open_chunks(file, count):
-        unpacked += len(chunk)
-        if file.compression and unpacked > max(HARMLESS_BYTES, MAX_RATIO * stored):
-            raise Unreadable("bomb", _ratio(unpacked, stored))
-        yield chunk

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -24,11 +25,11 @@ import orjson
 from kiban.make.corpus.config import Source
 from kiban.make.corpus.edits import Anchor
 from kiban.make.corpus.formats.events import Broken, Event, Notes, Options, Record, Unreadable
-from kiban.make.corpus.formats.extract import READERS, Answer
+from kiban.make.corpus.formats.extract import PATIENCE, READERS, Answer
 from kiban.make.corpus.formats.streams import open_chunks
 from kiban.make.corpus.sources import Found, NotRead, SourceFile
 
-# One document's reading; generous, because what is given up for time depends on the machine.
+# Of a processor, for one document's reading; generous, because what is given up for time depends on the machine.
 FILE_SECONDS = 120.0
 MAX_PROCESSES = 8
 # Documents of one file that were read and wait to be used; a longer one waits alone.
@@ -43,7 +44,7 @@ class Extractor:
     Args:
         spool: a folder for copies of remote files and archive members while they are read.
         limit_bytes: a document with more text is not read.
-        file_seconds: one document is given up after.
+        file_seconds: of a processor; one document is given up after.
     """
 
     def __init__(self, spool: Path, limit_bytes: int, *, file_seconds: float = FILE_SECONDS) -> None:
@@ -189,8 +190,8 @@ class Extractor:
                 self._idle.put(process)
             else:  # it crashed, or nobody wants the rest
                 status = self._end(process)
-        if time.monotonic() - asked >= self._seconds:
-            return "time_limit", f"reading it takes longer than {self._seconds:g} s"
+        if status == -signal.SIGPROF or time.monotonic() - asked >= PATIENCE * self._seconds:
+            return "time_limit", f"reading it takes more than {self._seconds:g} s of processor time"
         return "crashed", f"its reader ended with status {status}"
 
     def _end(self, process: subprocess.Popen[bytes]) -> int:

@@ -13,7 +13,7 @@ from kiban.make.corpus.extractor import Extractor
 from kiban.make.corpus.formats.aozora import read_aozora
 from kiban.make.corpus.formats.events import Event, Notes, Record
 from kiban.make.corpus.formats.streams import Counted, open_chunks
-from kiban.make.corpus.formats.tables import read_csv, read_parquet
+from kiban.make.corpus.formats.tables import read_csv
 from kiban.make.corpus.formats.text import read_json, read_jsonl, read_markdown, read_text, row
 from kiban.make.corpus.sources import Found, NotRead, SourceFile
 
@@ -64,7 +64,9 @@ def _directly(
         rows = enumerate(hub_dataset(source).rows(), 1)
         return (row(f"{file.name}:{number}", values, source, limit_bytes) for number, values in rows)
     if file.format == "parquet":
-        return read_parquet(file, source, limit_bytes)
+        from kiban.make.corpus.formats.parquet import read_parquet
+
+        return read_parquet(file, source, limit_bytes, notes)
     return READERS[file.format](file.name, open_chunks(file, advance), source, limit_bytes, notes)
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -202,22 +202,34 @@ def _matching(named: Path) -> Iterator[Found]:
 
 
 def _walk(root: str, folder: str, prefix: str, depth: int | None) -> Iterator[Found]:
-    """Everything below `folder`, whose path from `root` is `prefix`; `depth` levels of it."""
-    try:
-        with os.scandir(folder) as entries:
-            children = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda one: one.name)
-    except PermissionError:
-        yield NotRead(readable(prefix), "unreadable", "permission denied")
-        return
-    for entry in children:
+    """Everything below `folder`, whose path from `root` is `prefix`; `depth` levels of it.
+
+    Without recursion: folders nest thousands deep, by a script's mistake or to do harm.
+    """
+    levels = [(_children(folder), prefix)]
+    while levels:
+        children, prefix = levels[-1]
+        if isinstance(children, NotRead):
+            yield replace(children, name=readable(prefix))
+        entry = None if isinstance(children, NotRead) else next(children, None)
+        if entry is None:
+            levels.pop()
+            continue
         name = f"{prefix}{entry.name}"
         if entry.is_symlink():
             yield from _link(root, entry.path, name)
-        elif entry.is_dir():
-            if depth is None or depth > 1:
-                yield from _walk(root, entry.path, f"{name}/", None if depth is None else depth - 1)
-        else:
+        elif not entry.is_dir():
             yield _local_file(entry.path, name)
+        elif depth is None or len(levels) < depth:
+            levels.append((_children(entry.path), f"{name}/"))
+
+
+def _children(folder: str) -> Iterator[os.DirEntry[str]] | NotRead:
+    try:
+        with os.scandir(folder) as entries:
+            return iter(sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda one: one.name))
+    except OSError as error:
+        return NotRead(folder, "unreadable", (error.strerror or str(error)).lower())
 
 
 def _link(root: str, path: str, name: str) -> Iterator[Found]:
@@ -234,7 +246,10 @@ def _link(root: str, path: str, name: str) -> Iterator[Found]:
 
 def _local_file(path: str, name: str) -> Found:
     kind, compression = format_of(name)
-    status = os.stat(path)  # noqa: PTH116 (as the other calls for each file, for speed)
+    try:
+        status = os.stat(path)  # noqa: PTH116 (as the other calls for each file, for speed)
+    except OSError as error:  # its path is too long, it is gone already, its disk fails
+        return NotRead(readable(name), "unreadable", (error.strerror or str(error)).lower())
     if not stat.S_ISREG(status.st_mode):
         return NotRead(readable(name), "not_a_file")
     if kind is None:

@@ -2,8 +2,8 @@
 
 A file made by chance or malice can crash or hang a parser, or fill the memory; here that costs one document.
 Requests come as JSON lines on standard input. Each is answered by JSON lines on standard output: one per document,
-one before each document of a file of many, and a last one. The process ends itself when one document takes too long,
-and when its parent is gone.
+one before each document of a file of many, and a last one. The process ends itself when one document takes too much
+processor time, and when its parent is gone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from kiban.make.corpus.sources import SourceFile
 
 # More than any page or document of the size limit needs; a bomb asks for all there is.
 MEMORY_BYTES = 4 * 2**30
+# A document may take so many times its processor time by the clock: a busy machine, or a slow disk, is not its fault.
+PATIENCE = 20
 # format -> module with a function read_<format>(file, options, notes) -> Iterator[Event | Start]; those of MANY give
 # a `Start` before each document.
 READERS = {
@@ -114,14 +117,17 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         for line in sys.stdin:
-            # A thread below Python ends the process even while a native library is at work. Waiting for the parent
-            # to take an answer is not its time.
-            faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+            # The signal's default and a thread below Python end the process even while a native library is at work.
+            # Waiting for the parent to take an answer is not its time.
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            faulthandler.dump_traceback_later(PATIENCE * seconds, exit=True, file=nowhere)
             for answer in extract(json.loads(line)):
                 faulthandler.cancel_dump_traceback_later()
                 answers.write(as_line(answer))
                 answers.flush()
-                faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+                signal.setitimer(signal.ITIMER_PROF, seconds)
+                faulthandler.dump_traceback_later(PATIENCE * seconds, exit=True, file=nowhere)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             faulthandler.cancel_dump_traceback_later()
 
 

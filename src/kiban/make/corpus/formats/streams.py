@@ -14,6 +14,10 @@ from kiban.make.corpus.formats.events import Notes, Unreadable
 from kiban.make.corpus.sources import SourceFile
 
 READ_BYTES = 2**20
+# What unpacks to more than so many times its own size is a bomb, once it is large; text packs 5 to 50 times, and
+# deflate cannot pack more than 1,032 times.
+MAX_RATIO = 250
+HARMLESS_BYTES = 64 * 2**20
 # What is fed to the zstd decompressor at once: 128 KiB of zeros take 4 bytes, so this bounds its output at 64 MiB.
 ZSTD_FEED_BYTES = 2048
 
@@ -45,15 +49,13 @@ def open_chunks(file: SourceFile, advance: Callable[[int], None]) -> Iterator[by
     """The file's decompressed bytes, about a MiB at a time; `advance` is told of every byte read from the disk.
 
     Raises:
-        Unreadable: no permission, not what its name says, or cut off; what came before was yielded.
+        Unreadable: no permission, not what its name says, cut off, or a "bomb"; what came before was yielded.
         BadInput: a remote file that cannot be reached.
     """
     try:
         with file.open() as raw:
-            if file.compression == "gz":
-                yield from _gzip_chunks(raw, advance)
-            elif file.compression == "zst":
-                yield from _zstd_chunks(raw, advance)
+            if file.compression:
+                yield from _unpacked(raw, file.compression, advance)
             else:
                 while block := raw.read(READ_BYTES):
                     advance(len(block))
@@ -70,6 +72,29 @@ def cannot_read(file: SourceFile, error: OSError) -> Exception:
     if file.path is None:
         return BadInput(f"cannot read {file.name}: {error}", hint="run the same command again: it goes on from here")
     return Unreadable("unreadable", (error.strerror or str(error)).lower())
+
+
+def ratio(unpacked: int, stored: int) -> str:
+    return f"it unpacks from {stored} to {unpacked} bytes"
+
+
+def _unpacked(raw: BinaryIO, compression: str, advance: Callable[[int], None]) -> Iterator[bytes]:
+    stored = unpacked = 0
+
+    def count(amount: int) -> None:
+        nonlocal stored
+        stored += amount
+        advance(amount)
+
+    for chunk in (_gzip_chunks if compression == "gz" else _zstd_chunks)(raw, count):
+        unpacked += len(chunk)
+        over = unpacked - max(HARMLESS_BYTES, MAX_RATIO * stored)
+        if over > 0:
+            yield chunk[: max(0, len(chunk) - over)]
+            raise Unreadable("bomb", ratio(unpacked, stored))
+        yield chunk
+    if not stored and not raw.tell():  # cut off before its first byte
+        raise Unreadable("damaged", f"{compression}: the file is empty")
 
 
 def _gzip_chunks(raw: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:

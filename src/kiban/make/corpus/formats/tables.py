@@ -1,4 +1,4 @@
-"""CSV, TSV and Parquet."""
+"""CSV and TSV."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from collections.abc import Iterator
 
 from kiban.make.corpus.config import Source
 from kiban.make.corpus.encoding import MAX_BAD_SHARE, Decoder
-from kiban.make.corpus.formats.events import Broken, Event, Notes, Record, Unreadable
-from kiban.make.corpus.formats.streams import TooLong, as_utf8, cannot_read, lines
+from kiban.make.corpus.formats.events import Broken, Event, Notes, Record
+from kiban.make.corpus.formats.streams import TooLong, as_utf8, lines
 from kiban.make.corpus.formats.text import row, too_long
-from kiban.make.corpus.sources import SourceFile
-
-# Rows of a Parquet file held at once.
-BATCH_ROWS = 64
 
 
 def read_csv(name: str, chunks: Iterator[bytes], source: Source, limit_bytes: int, notes: Notes) -> Iterator[Event]:
@@ -107,42 +103,3 @@ class _Table:
         document = Record(identity, "\n\n".join(self.parts))
         self.parts, self.bytes = [], 0
         return document
-
-
-def read_parquet(file: SourceFile, source: Source, limit_bytes: int) -> Iterator[Event]:
-    """A document per row.
-
-    Raises:
-        Unreadable: "damaged", or "no_text_field" when there is no such column of strings.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with file.open() as raw, pq.ParquetFile(raw, pre_buffer=False, buffer_size=2**20) as table:
-            schema = table.schema_arrow
-            if source.text_field not in schema.names:
-                raise Unreadable(
-                    "no_text_field", f"no column {source.text_field!r}; columns: {', '.join(schema.names[:10])}"
-                )
-            kind = schema.field(source.text_field).type
-            if pa.types.is_dictionary(kind):
-                kind = kind.value_type
-            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-                raise Unreadable("no_text_field", f"column {source.text_field!r} holds {kind}, not strings")
-            wanted = [source.text_field, source.id_field, *source.fields.values()]
-            # A column of records is asked for by its first name: "meta" for "meta.licence".
-            named = {name if name in schema.names else name.partition(".")[0] for name in wanted if name}
-            columns = [name for name in schema.names if name in named]
-            for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield row(f"{file.name}:{number}", values, source, limit_bytes)
-    except FileNotFoundError:
-        raise
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        # Arrow reports damaged data as an OSError without a number.
-        if isinstance(error, OSError) and (error.errno or file.path is None):
-            raise cannot_read(file, error) from None
-        raise Unreadable("damaged", f"parquet: {str(error).splitlines()[0][:200]}") from None

@@ -66,11 +66,11 @@ def read_jsonl(name: str, chunks: Iterator[bytes], source: Source, limit_bytes: 
         if isinstance(line, TooLong):
             yield too_long(identity, line)
             continue
+        if not line or line.isspace():
+            continue
         try:
             value = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            if not line or line.isspace():
-                continue
             yield _repaired_line(identity, line, source, notes, str(error))
             continue
         yield row(identity, value, source, limit_bytes)
@@ -169,6 +169,8 @@ def _as_text(given: Any) -> str | None:
         return None
     if isinstance(given, str):
         return given
+    if isinstance(given, bytes):  # of Parquet
+        return given.decode("utf-8", "replace")
     if isinstance(given, date):  # or a datetime, of Parquet
         return given.isoformat()
     if isinstance(given, bool | dict | list):

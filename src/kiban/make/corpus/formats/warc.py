@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,10 +26,11 @@ def read_warc(file: SourceFile, options: Options, notes: Notes) -> Iterator[Even
     from fastwarc.warc import ArchiveIterator
 
     stream: Any = Chunks(open_chunks(file, lambda _: None))
-    records = documents = 0
+    records = documents = end = 0
     try:
         for record in ArchiveIterator(stream, parse_http=True, auto_decode="all"):
             records += 1
+            end = _end(record)
             kind = _kind(record)
             if kind not in PAGES and kind not in TEXTS:
                 notes.passed_over[kind] += 1
@@ -46,6 +48,17 @@ def read_warc(file: SourceFile, options: Options, notes: Notes) -> Iterator[Even
         raise stream.error
     if not records:
         raise Unreadable("damaged", "warc: there is no record in it")
+    if end > stream.position:  # FastWARC takes what is there of the last record for all of it
+        raise Unreadable("damaged", f"warc: the file is cut off in record {records}")
+
+
+def _end(record: Any) -> int:
+    """Where a record ends at the earliest: without the blanks that its head may have."""
+    head = sum(len(name) + len(value) + 2 for name, value in record.headers.items())
+    try:
+        return int(record.stream_pos + head + int(record.headers["Content-Length"]))
+    except (KeyError, ValueError):
+        return sys.maxsize  # the standard demands a length (ISO 28500, 5.2)
 
 
 def _kind(record: Any) -> str:
