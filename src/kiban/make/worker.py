@@ -75,7 +75,7 @@ def run_stage(
                 f"stage {node.stage} was interrupted", hint="the same command goes on from here"
             ) from None
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise BadInput(
                     "the disk is full",
                     where=str(store.root),

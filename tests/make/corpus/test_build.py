@@ -376,3 +376,15 @@ def test_a_full_disk_is_one_error_and_a_rerun_goes_on(make_context: MakeContext,
         assert len(list(read_documents(context.files, "train"))) > 2800
     finally:
         subprocess.run(["umount", str(context.scratch)], check=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_section_that_cannot_be_used_is_said_before_anything_is_read(
+    workers: int, make_context: MakeContext, tmp_path: Path
+) -> None:
+    (tmp_path / "in.txt").write_text("点検の記録。" * 200_000)
+    privacy = {"actions": {"email": "pseudonym"}, "pseudonym_key": "no-such-key"}
+    asked = replace(make_context({"docs": "in.txt"}, privacy=privacy), workers=workers)
+    with pytest.raises(BadInput, match="no-such-key"):
+        run(asked)
+    assert not list((asked.scratch / "corpus" / "read").glob("*"))

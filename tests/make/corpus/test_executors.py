@@ -105,3 +105,9 @@ def test_each_call_has_new_processes_and_loses_no_work() -> None:
             workers = {worker for _, worker in found}
             assert not workers & before
             before |= workers
+
+
+@pytest.mark.parametrize("executor", [InProcess(), Processes(2)], ids=["here", "processes"])
+def test_what_is_wrong_with_the_preparation_is_said_before_any_work(executor: Executor) -> None:
+    with executor, pytest.raises(BadInput, match="three is refused"):
+        executor.prepare(refused, 3)

@@ -13,6 +13,7 @@ configuration and the seed only: not on when it was interrupted, nor on how many
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -132,6 +133,7 @@ class Build:
         self.units = units_of(listing)
 
     def _read(self) -> None:
+        readers = max(1, len(os.sched_getaffinity(0)) // self.executor.workers)
         work = [
             Gathering(
                 self.config,
@@ -141,6 +143,7 @@ class Build:
                 self.folder / "read" / f"{number:06d}",
                 self.key,
                 self.folder / "spool",
+                readers,
             )
             for number, unit in enumerate(self.units)
         ]

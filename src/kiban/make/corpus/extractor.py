@@ -44,12 +44,15 @@ class Extractor:
     Args:
         spool: a folder for copies of remote files and archive members while they are read.
         limit_bytes: a document with more text is not read.
+        readers: processes that read documents; default: one per processor.
         file_seconds: of a processor; one document is given up after.
     """
 
-    def __init__(self, spool: Path, limit_bytes: int, *, file_seconds: float = FILE_SECONDS) -> None:
+    def __init__(
+        self, spool: Path, limit_bytes: int, *, readers: int | None = None, file_seconds: float = FILE_SECONDS
+    ) -> None:
         self.spool, self.limit_bytes, self._seconds = spool, limit_bytes, file_seconds
-        self._count = min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+        self._count = min(readers or len(os.sched_getaffinity(0)), MAX_PROCESSES)
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="extract")

@@ -47,7 +47,11 @@ FileNote = tuple[str, str, str, str]  # name, outcome, reason, detail
 
 @dataclass(frozen=True)
 class Gathering:
-    """The work: one unit."""
+    """The work: one unit.
+
+    Attributes:
+        readers: processes that may read documents for it at a time; each may take some GB for a hostile one.
+    """
 
     config: CorpusConfig
     unit: Unit
@@ -56,6 +60,7 @@ class Gathering:
     target: Path
     key: str
     spool: Path
+    readers: int
 
 
 def gather(work: Gathering) -> None:
@@ -75,7 +80,7 @@ def gather(work: Gathering) -> None:
     work.spool.mkdir(parents=True, exist_ok=True)
     with (
         making(work.target, work.key) as item,
-        Extractor(work.spool, work.config.filters.max_document_bytes) as extractor,
+        Extractor(work.spool, work.config.filters.max_document_bytes, readers=work.readers) as extractor,
     ):
         shards = _Shards(item.folder, work.config.shard_bytes)
         tally, notes = Tally(), list[FileNote]()

@@ -36,7 +36,7 @@ def run(context: StageContext) -> StageResult:
         raise BadInput(
             nothing_kept(report),
             where="corpus",
-            hint="see docs/corpus.md for the reasons; text_field and filters.min_characters decide most of them",
+            hint="docs/corpus.md says what each reason means and what decides it",
         )
     write_json(context.files / "report.json", report)
     write_atomically(context.files / "report.md", as_markdown(report))

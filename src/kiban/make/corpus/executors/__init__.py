@@ -26,7 +26,10 @@ class Executor(Protocol):
         """How many arguments are worked on at a time."""
 
     def prepare(self, function: Callable[[Argument], object], argument: Argument) -> None:
-        """Work is about to come that needs what `function(argument)` loads: a chance to load it early, and once."""
+        """Work is about to come that needs what `function(argument)` loads: a chance to load it early, and once.
+
+        Raises: what the function raises, where it is called here.
+        """
 
     def each(
         self, function: Callable[[Argument], Result], arguments: Sequence[Argument]
@@ -45,24 +48,6 @@ def in_order(executor: Executor, function: Callable[[Argument], Result], argumen
     """All results in the arguments' order."""
     results = dict(executor.each(function, arguments))
     return [results[position] for position in range(len(arguments))]
-
-
-class InProcess:
-    """One after the other, here."""
-
-    workers = 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
-
-    def each(
-        self, function: Callable[[Argument], Result], arguments: Sequence[Argument]
-    ) -> Iterator[tuple[int, Result]]:
-        for position, argument in enumerate(arguments):
-            yield position, function(argument)
 
 
 class WorkerEnded(KibanError):

@@ -34,7 +34,8 @@ class InProcess:
         """Nothing is held."""
 
     def prepare(self, function: Callable[[Argument], object], argument: Argument) -> None:
-        """What work needs is loaded by the first piece."""
+        """Load it here."""
+        function(argument)
 
     def each(
         self, function: Callable[[Argument], Result], arguments: Sequence[Argument]
@@ -64,9 +65,14 @@ class Processes:
         self._end()
 
     def prepare(self, function: Callable[[Argument], object], argument: Argument) -> None:
-        """Start the workers now, with `function(argument)` called before there are several of them."""
+        """Start the workers now, with `function(argument)` called before there are several of them.
+
+        Raises: what the function raises.
+        """
         if self._parent is None:
             self._start((function, argument))
+            for _ in self.each(function, [argument]):
+                pass  # where it failed before, it does again, and says so
 
     def each(
         self, function: Callable[[Argument], Result], arguments: Sequence[Argument]
