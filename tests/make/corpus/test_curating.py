@@ -14,6 +14,10 @@ import pytest
 
 from kiban.kit.errors import BadInput
 from kiban.kit.store import Artifact
+from kiban.make.corpus.curating import PROSE
+from kiban.make.corpus.curator import Curated, Curator
+from kiban.make.corpus.formats.events import Record
+from kiban.make.corpus.gathering import raw_batch
 from kiban.make.corpus.reader import read_documents
 from kiban.make.corpus.stage import run
 from kiban.make.stage import StageContext
@@ -223,3 +227,11 @@ def test_what_an_earlier_delivery_has_is_left_out(make_context: MakeContext, tmp
     assert len([*read_documents(new.files, "train"), *read_documents(new.files, "heldout")]) == 5
     (first, *_) = table(new.files / "dropped")
     assert first["detail"].startswith("before/corpus/train/00000.parquet#")
+
+
+def test_what_workers_load_beforehand_goes_through_every_step(make_context: MakeContext) -> None:
+    config = make_context({"docs": "in"}, repair={}, quality={"profile": "kiban"}, privacy={}).recipe.corpus
+    curated = Curated()
+    Curator(config, Path()).curate(raw_batch([Record("1", PROSE)]), config.sources[0], curated)
+    assert [candidate.rule for candidate in curated.candidates] == [""]
+    assert [kind for _, kind, *_ in curated.audit] == ["phone"]

@@ -58,6 +58,13 @@ AUDIT = pa.schema(
     ]
 )
 KEPT_FILE = "kept.arrow"
+# Goes through every step of most recipes.
+PROSE = """
+春の点検では、まず入口の弁を閉じて圧力が下がるのを待ちます。次に蓋を外し、内側に傷や錆がないかを目で確かめてください。
+部品の寸法は図面と比べて、許容差を超えていれば取り替えます。交換した日付と作業者は台帳に書き残し、古い部品は倉庫へ。
+試運転のあいだは計器から離れず、音や振動に変わったところがあればすぐに電源を切って、責任者の指示を仰いでください。
+問い合わせは保守課（電話 03-0000-0000）まで。夜間と休日は守衛室が承り、翌朝にお返事します。
+"""
 
 
 @dataclass(frozen=True)
@@ -83,10 +90,9 @@ def _curator(config: str, base_folder: Path) -> Curator:
 def load(work: tuple[CorpusConfig, Path]) -> None:
     """Load all that curating needs: word lists, dictionaries, compiled loops."""
     config, base_folder = work
-    row = Record("1", "これは点検の記録である。")
     curator = _curator(config.model_dump_json(), base_folder)
     curated = Curated()
-    curator.curate(raw_batch([row]), config.sources[0], curated)
+    curator.curate(raw_batch([Record("1", PROSE)]), config.sources[0], curated)
     _fingerprints(curated.candidates, config, 0)
 
 
