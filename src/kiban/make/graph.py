@@ -155,7 +155,7 @@ def why(node: Node, store: Store, recipe_name: str) -> str:
     before_digest = store.names().get(f"{recipe_name}/{node.stage}")
     before = store.get(before_digest) if before_digest else None
     if before is None:
-        return "not made yet"
+        return "new"
     changes = []
     if before.manifest.stage_version != node.spec.stage_version:
         changes.append("kiban's code for it changed")
