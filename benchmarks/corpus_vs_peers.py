@@ -16,8 +16,7 @@ Two texts, because what a rule drops spares the rules after it:
   rules drop six of seven documents, most by the cheap rules at the beginning.
 - "passing": sentences of what all engines keep, in another order (`shared/corpus_texts.more`), as much text. Nearly
   every document goes through every rule, as where there is much good text.
-Speeds are held against the bars on both. With all texts and numbers of cores it takes three quarters of an hour;
---text and --cores choose some.
+Speeds are held against the bars on both. With --cores 1 it takes 21 minutes; --text and --cores choose some.
 
 Besides: the full `kiban` profile (repair, quality, privacy, near duplicates) on two cores, over "all"; and its cost and
 memory as the text grows, over the sentences of "all" in another order, to 200 MB or with --scale to 2 GB (10 minutes
@@ -70,7 +69,7 @@ SEED = 7
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="1 round in place of 3, on a third of the text: 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="1 round in place of 3, on a third of the text")
     parser.add_argument("--scale", action="store_true", help="let the text grow to 2 GB")
     parser.add_argument("--text", choices=TEXTS, action="append", help="only this one (may be repeated)")
     parser.add_argument("--cores", type=int, choices=(1, 2), action="append", help="only so many (may be repeated)")
